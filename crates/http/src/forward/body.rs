@@ -1,0 +1,211 @@
+//! Bodies on their way through: a request's, which may have to start again, and a response's, which is watched.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+
+use super::upstream::InFlight;
+
+/// What a body ends with when it may not end cleanly.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// Nothing came for this long.
+    Silent(Duration),
+    /// The connection it came over broke.
+    Source(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Silent(limit) => write!(f, "nothing came for {limit:?}"),
+            Self::Source(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for Broken {}
+
+/// Ends a body that makes no progress. The timer exists only while somebody waits.
+struct Patience {
+    limit: Option<Duration>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patience {
+    fn new(limit: Option<Duration>) -> Self {
+        Self { limit, timer: None }
+    }
+
+    /// To be called when nothing is there: ready once it has been so for too long.
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<Broken> {
+        let Some(limit) = self.limit else {
+            return Poll::Pending;
+        };
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + limit)));
+        timer.as_mut().poll(cx).map(|()| Broken::Silent(limit))
+    }
+
+    fn progress(&mut self) {
+        self.timer = None;
+    }
+}
+
+/// How the caller's body fared, seen from the forwarder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fared {
+    /// Nobody has asked for it, so another upstream may.
+    Untouched,
+    /// It is being sent, or was.
+    Sent,
+    /// The caller stopped sending in the middle.
+    CallerSilent,
+    /// The caller's connection broke in the middle.
+    CallerGone,
+}
+
+/// The caller's body, held by the forwarder while an upstream is tried.
+pub(super) struct Held(Arc<Inner>);
+
+struct Inner {
+    body: Mutex<(Body, Patience)>,
+    fared: AtomicU8,
+}
+
+impl Held {
+    pub(super) fn new(body: Body, silence: Option<Duration>) -> Self {
+        Self(Arc::new(Inner {
+            body: Mutex::new((body, Patience::new(silence))),
+            fared: AtomicU8::new(0),
+        }))
+    }
+
+    /// The body for one try.
+    pub(super) fn lend(&self) -> Lent {
+        Lent(Arc::clone(&self.0))
+    }
+
+    pub(super) fn fared(&self) -> Fared {
+        match self.0.fared.load(Ordering::Acquire) {
+            0 => Fared::Untouched,
+            1 => Fared::Sent,
+            2 => Fared::CallerSilent,
+            _ => Fared::CallerGone,
+        }
+    }
+}
+
+/// The caller's body as one upstream reads it.
+pub(super) struct Lent(Arc<Inner>);
+
+impl HttpBody for Lent {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let mut inner = self.0.body.lock().unwrap_or_else(PoisonError::into_inner);
+        let (body, patience) = &mut *inner;
+        let fared = |fared: u8| self.0.fared.store(fared, Ordering::Release);
+        fared(1);
+        match Pin::new(body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                patience.progress();
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                fared(3);
+                Poll::Ready(Some(Err(Broken::Source(error.into_inner()))))
+            }
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => patience.poll_over(cx).map(|broken| {
+                fared(2);
+                Some(Err(broken))
+            }),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0
+            .body
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+            .is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0
+            .body
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+            .size_hint()
+    }
+}
+
+/// The upstream's body on its way to the caller. Ends in an error, never cleanly, when the upstream broke, so that the
+/// caller's connection is cut and a truncated answer cannot pass for a whole one.
+pub(super) struct Streamed {
+    body: Incoming,
+    patience: Patience,
+    _in_flight: InFlight,
+}
+
+impl Streamed {
+    pub(super) fn new(body: Incoming, silence: Option<Duration>, in_flight: InFlight) -> Self {
+        Self {
+            body,
+            patience: Patience::new(silence),
+            _in_flight: in_flight,
+        }
+    }
+}
+
+impl HttpBody for Streamed {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.patience.progress();
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                tracing::warn!(%error, "an upstream broke in the middle of its answer; the caller's connection is cut");
+                Poll::Ready(Some(Err(Broken::Source(error.into()))))
+            }
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => self.patience.poll_over(cx).map(|broken| {
+                tracing::warn!(%broken, "an upstream fell silent in the middle of its answer; the caller's connection is cut");
+                Some(Err(broken))
+            }),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

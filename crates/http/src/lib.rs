@@ -1,0 +1,13 @@
+#![doc = include_str!("../README.md")]
+
+pub mod auth;
+pub mod cli;
+pub mod duration;
+pub mod env;
+pub mod forward;
+pub mod metrics;
+mod server;
+pub mod shutdown;
+pub mod telemetry;
+
+pub use server::{PeerAddr, Server};

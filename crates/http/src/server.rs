@@ -1,0 +1,156 @@
+//! A server as a value: bind it, run it, drain it.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceExt;
+
+/// Longest request line and headers; more is answered 431. The original's figure.
+const HEADER_LIMIT_BYTES: usize = 1024 * 1024 + 4096;
+
+/// Pause after a failed accept (out of descriptors, say), so that the failure does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The address a request came from; every request that [`Server`] hands on carries it as an extension.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerAddr(pub SocketAddr);
+
+/// A bound listener and the routes behind it. HTTP/1.1; connections are kept alive.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    app: Router,
+    header_timeout: Option<Duration>,
+    drain: Option<Duration>,
+}
+
+impl Server {
+    /// Takes the port. Port 0 takes a free one.
+    ///
+    /// # Errors
+    /// When the port cannot be had; the error names the address.
+    pub async fn bind(address: SocketAddr, app: Router) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+        })?;
+        Self::on(listener, app)
+    }
+
+    /// Serves on a listener that somebody else bound.
+    ///
+    /// # Errors
+    /// When the listener is no usable socket.
+    pub fn on(listener: TcpListener, app: Router) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        Ok(Self {
+            listener,
+            address,
+            app,
+            header_timeout: None,
+            drain: None,
+        })
+    }
+
+    /// Longest time for a request's line and headers to arrive, which is also how long an idle connection is kept.
+    #[must_use]
+    pub fn header_timeout(mut self, limit: Option<Duration>) -> Self {
+        self.header_timeout = limit;
+        self
+    }
+
+    /// Longest time that calls in flight get once the server stops; without it they get as long as they need.
+    #[must_use]
+    pub fn drain(mut self, limit: Option<Duration>) -> Self {
+        self.drain = limit;
+        self
+    }
+
+    /// The address that was taken.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown` ends, then stops accepting, closes idle connections and waits for the calls in flight.
+    ///
+    /// # Errors
+    /// None today; a listener that fails is tried again.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+        let Self {
+            listener,
+            app,
+            header_timeout,
+            drain,
+            ..
+        } = self;
+        let connections = GracefulShutdown::new();
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => serve(stream, peer, app.clone(), header_timeout, &connections),
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+        drop(listener);
+        let drained = connections.shutdown();
+        match drain {
+            None => drained.await,
+            Some(limit) => {
+                if tokio::time::timeout(limit, drained).await.is_err() {
+                    tracing::warn!(?limit, "calls were still in flight when the drain ended");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Serves one connection in a task of its own. A broken connection is the caller's business, not ours.
+fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    app: Router,
+    limit: Option<Duration>,
+    all: &GracefulShutdown,
+) {
+    let _ = stream.set_nodelay(true);
+    let answer = service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(PeerAddr(peer));
+        let app = app.clone();
+        async move {
+            let Ok(response) = app.oneshot(request).await;
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limit)
+        .max_buf_size(HEADER_LIMIT_BYTES)
+        // Header names look as they always did; scripts that search a response for `X-Call-Id` find it.
+        .title_case_headers(true)
+        .serve_connection(TokioIo::new(stream), answer);
+    let connection = all.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%peer, %error, "connection ended early");
+        }
+    });
+}

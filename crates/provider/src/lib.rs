@@ -1,0 +1,1 @@
+//! The contract between a gateway and whatever runs functions.

@@ -1,0 +1,1 @@
+//! The whole function platform in one process.
