@@ -1,1 +1,25 @@
-//! The contract between a gateway and whatever runs functions.
+#![doc = include_str!("../README.md")]
+
+pub mod client;
+mod decode;
+pub mod endpoints;
+mod error;
+mod name;
+mod provider;
+pub mod quantity;
+mod router;
+mod validate;
+mod wire;
+
+pub use client::Client;
+pub use decode::decode;
+pub use endpoints::{Endpoint, EndpointTable, FunctionEndpoints, Publisher};
+pub use error::{HOP_HEADER, Hop, ProviderError, refusal};
+pub use name::{FunctionName, FunctionPath, is_dns_label, is_secret_name};
+pub use provider::{Health, LogStream, Provider};
+pub use router::{BODY_LIMIT_BYTES, CALL_METHODS, Options, router};
+pub use validate::{
+    ANNOTATION_PREFIX, FACTOR_LABEL, MAX_LABEL, MIN_LABEL, TIMEOUT_ANNOTATION, ZERO_LABEL,
+    scale_label, timeout,
+};
+pub use wire::*;

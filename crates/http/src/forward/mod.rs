@@ -16,7 +16,7 @@ use std::time::Duration;
 use axum::body::Body;
 use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme, Uri};
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -70,6 +70,34 @@ pub enum Failure {
     /// The path cannot be sent on.
     #[error("`{0}` is no request path")]
     BadTarget(String),
+}
+
+impl Failure {
+    /// The only place where a failure to forward becomes a number.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::NoUpstream => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unreachable { .. } | Self::Broken { .. } => StatusCode::BAD_GATEWAY,
+            Self::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
+            Self::CallerSilent => StatusCode::REQUEST_TIMEOUT,
+            Self::CallerGone | Self::BadTarget(_) => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// What the caller reads: which limit was hit, and no address of ours.
+    #[must_use]
+    pub fn to_caller(&self, limit_name: &str) -> String {
+        match self {
+            Self::TimedOut(limit) => format!(
+                "no answer within {limit_name}={}",
+                crate::duration::format(*limit)
+            ),
+            Self::Unreachable { .. } => "no replica can be reached".to_owned(),
+            Self::Broken { .. } => "the replica broke off before it answered".to_owned(),
+            other => other.to_string(),
+        }
+    }
 }
 
 /// Forwards calls. Cheap to clone; clones share their connections.
