@@ -1,0 +1,87 @@
+//! Health: the lock file, and the answers that orchestrators ask for.
+
+use std::fs::{OpenOptions, remove_file};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::{Method, StatusCode};
+
+use crate::answer::{self, Response};
+
+/// Name of the lock file in the temporary directory.
+pub(crate) const LOCK_FILE: &str = ".lock";
+
+/// Whether the function can take calls, as seen from outside.
+#[derive(Debug)]
+pub(crate) struct Health {
+    accepting: AtomicBool,
+    /// None where it is suppressed.
+    lock_file: Option<PathBuf>,
+}
+
+impl Health {
+    pub(crate) fn new(directory: &Path, suppress_lock: bool) -> Self {
+        Self {
+            accepting: AtomicBool::new(true),
+            lock_file: (!suppress_lock).then(|| directory.join(LOCK_FILE)),
+        }
+    }
+
+    /// Writes the lock file, empty.
+    pub(crate) fn lock(&self) -> Result<(), (PathBuf, io::Error)> {
+        let Some(path) = &self.lock_file else {
+            log!(
+                "Warning: \"suppress_lock\" is enabled. There is no lock file for health checks to look at."
+            );
+            return Ok(());
+        };
+        log!("Writing lock-file to: {}", path.display());
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o660)
+            .open(path)
+            .map(drop)
+            .map_err(|error| (path.clone(), error))
+    }
+
+    /// From now on the function is not healthy; calls still run.
+    pub(crate) fn stop_accepting(&self) {
+        self.accepting.store(false, Ordering::Relaxed);
+        let Some(path) = &self.lock_file else { return };
+        log!("Removing lock-file : {}", path.display());
+        if let Err(error) = remove_file(path) {
+            log!("Unable to mark server as unhealthy: {error}");
+        }
+    }
+
+    /// Looked up each time: removing the file by hand takes a function out of service.
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.accepting.load(Ordering::Relaxed) && self.lock_file.as_deref().is_none_or(Path::exists)
+    }
+
+    /// The answer of `/_/health`.
+    pub(crate) fn answer(&self, method: &Method) -> Response {
+        if method != Method::GET {
+            return answer::empty(StatusCode::METHOD_NOT_ALLOWED);
+        }
+        if self.is_healthy() {
+            answer::plain(StatusCode::OK, "OK")
+        } else {
+            answer::empty(StatusCode::SERVICE_UNAVAILABLE)
+        }
+    }
+
+    /// The answer of `/_/ready`: like health, and 429 while there is no place for another call.
+    pub(crate) fn readiness(&self, method: &Method, full: bool) -> Response {
+        answer::empty(match (method == Method::GET, self.is_healthy(), full) {
+            (false, ..) => StatusCode::METHOD_NOT_ALLOWED,
+            (_, false, _) => StatusCode::SERVICE_UNAVAILABLE,
+            (_, _, true) => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::OK,
+        })
+    }
+}

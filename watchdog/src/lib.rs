@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+
+#[macro_use]
+mod log;
+
+mod answer;
+mod command_line;
+mod config;
+mod connection;
+mod environment;
+mod flags;
+mod go_text;
+mod health;
+mod metrics;
+mod modes;
+mod places;
+mod process;
+mod request;
+mod routes;
+mod server;
+mod sniff;
+mod spool;
+mod watchdog;
+
+pub use command_line::command_line;
+pub use config::{Config, ConfigError, Limit};
+pub use watchdog::{Error, Watchdog};

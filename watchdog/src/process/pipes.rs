@@ -1,0 +1,130 @@
+//! Moving bytes in and out of a function process.
+
+use std::io;
+
+use nix::fcntl::{FcntlArg, fcntl};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::input::Input;
+use crate::log;
+use crate::spool::Spool;
+
+/// How much is read at once: the size of a pipe.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// When to stop waiting for a pipe: set once the process has ended, and then only its descendants hold it.
+#[derive(Clone)]
+pub(super) struct Patience(watch::Receiver<Option<Instant>>);
+
+impl Patience {
+    /// Patience without end, and the means to end it.
+    pub(super) fn new() -> (watch::Sender<Option<Instant>>, Self) {
+        let (sender, receiver) = watch::channel(None);
+        (sender, Self(receiver))
+    }
+
+    /// Ends when it does.
+    async fn over(&mut self) {
+        let end = self.0.wait_for(Option::is_some).await.map(|end| *end);
+        match end {
+            Ok(Some(end)) => sleep_until(end).await,
+            _ => std::future::pending().await,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.borrow().is_some_and(|end| end <= Instant::now())
+    }
+}
+
+/// Writes the input and closes stdin. A function that does not read it is fine.
+pub(super) async fn feed(
+    mut stdin: Sender,
+    mut input: Input,
+    mut patience: Patience,
+) -> io::Result<()> {
+    while let Some(chunk) = input.next().await? {
+        let written = tokio::select! {
+            written = stdin.write_all(&chunk) => written,
+            () = patience.over() => break,
+        };
+        if written.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Reads until every holder of the pipe has closed it, or patience is over and nothing more lies in the pipe.
+pub(super) async fn drain(
+    mut pipe: Receiver,
+    mut patience: Patience,
+    sink: &mut impl Sink,
+) -> io::Result<()> {
+    // What the process itself wrote fits in the pipe; beyond that a descendant is talking.
+    let mut last_words = fcntl(&pipe, FcntlArg::F_GETPIPE_SZ)
+        .ok()
+        .and_then(|size| usize::try_from(size).ok())
+        .unwrap_or(CHUNK_BYTES);
+    let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+    loop {
+        chunk.clear();
+        let read = tokio::select! {
+            biased;
+            read = pipe.read_buf(&mut chunk) => read?,
+            () = patience.over() => break,
+        };
+        if read == 0 {
+            break;
+        }
+        sink.take(&chunk).await?;
+        if patience.is_over() {
+            last_words = last_words.saturating_sub(read);
+            if last_words == 0 {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where what a process writes goes.
+pub(super) trait Sink {
+    fn take(&mut self, chunk: &[u8]) -> impl Future<Output = io::Result<()>> + Send;
+}
+
+impl Sink for Spool {
+    fn take(&mut self, chunk: &[u8]) -> impl Future<Output = io::Result<()>> + Send {
+        self.write(chunk)
+    }
+}
+
+impl Sink for ErrorLog {
+    async fn take(&mut self, chunk: &[u8]) -> io::Result<()> {
+        if self.0.len() + chunk.len() > log::LONGEST_ENTRY_BYTES {
+            self.write();
+        }
+        self.0.extend_from_slice(chunk);
+        Ok(())
+    }
+}
+
+/// Logs what a process writes on stderr in one go, in pieces if it is much; nothing is lost when a call is cut short.
+#[derive(Default)]
+pub(super) struct ErrorLog(Vec<u8>);
+
+impl ErrorLog {
+    fn write(&mut self) {
+        log::output("stderr: ", &self.0);
+        self.0.clear();
+    }
+}
+
+impl Drop for ErrorLog {
+    fn drop(&mut self) {
+        self.write();
+    }
+}

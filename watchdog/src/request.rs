@@ -1,0 +1,174 @@
+//! A request as the function will see it, and what is refused before any function sees it.
+
+use std::time::Duration;
+
+use http::header::{EXPECT, HOST};
+use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+use percent_encoding::percent_decode_str;
+
+use crate::answer::{self, Response};
+
+/// What is known of a request once its headers are read.
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    /// Decoded; any bytes.
+    pub(crate) path: Vec<u8>,
+    /// As received, without `?`.
+    pub(crate) query: String,
+    /// The Host header, or the authority of an absolute target.
+    pub(crate) host: Vec<u8>,
+    pub(crate) headers: HeaderMap,
+    /// Bytes of the body; `None` for a chunked one.
+    pub(crate) length: Option<u64>,
+}
+
+impl Call {
+    /// Takes a request apart.
+    pub(crate) fn of(request: Request<Incoming>) -> (Self, Incoming) {
+        let (head, body) = request.into_parts();
+        let call = Self {
+            path: percent_decode_str(head.uri.path()).collect(),
+            query: head.uri.query().unwrap_or_default().to_owned(),
+            host: host(&head.uri, &head.headers),
+            method: head.method,
+            headers: head.headers,
+            length: body.size_hint().exact(),
+        };
+        (call, body)
+    }
+}
+
+fn host(uri: &Uri, headers: &HeaderMap) -> Vec<u8> {
+    match uri.authority() {
+        Some(authority) => {
+            let text = authority.as_str();
+            let host = text.rsplit_once('@').map_or(text, |(_, host)| host);
+            host.as_bytes().to_vec()
+        }
+        None => headers
+            .get(HOST)
+            .map_or(Vec::new(), |value| value.as_bytes().to_vec()),
+    }
+}
+
+/// The answer to a request that no function gets to see.
+pub(crate) fn refuse<B>(request: &Request<B>) -> Option<Response> {
+    let hosts = request.headers().get_all(HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
+        return Some(answer::malformed("exactly one Host header is required"));
+    }
+    if request.method() == Method::CONNECT {
+        return Some(answer::not_found());
+    }
+    if request.method() == Method::OPTIONS && request.uri().path() == "*" {
+        return Some(answer::empty(StatusCode::OK));
+    }
+    if !is_well_escaped(request.uri().path()) {
+        return Some(answer::malformed("bad percent-encoding in the path"));
+    }
+    let expectation = request.headers().get(EXPECT).map(|value| value.as_bytes());
+    if expectation.is_some_and(|value| !value.eq_ignore_ascii_case(b"100-continue")) {
+        return Some(answer::closing(answer::empty(
+            StatusCode::EXPECTATION_FAILED,
+        )));
+    }
+    // Compat: paths are cleaned by a redirect, as they always were; functions never see `//`.
+    let clean = cleaned(request.uri().path())?;
+    let query = request.uri().query();
+    let location = query.map_or(clean.clone(), |query| format!("{clean}?{query}"));
+    Some(answer::redirect(request.method(), &location))
+}
+
+/// Whether every `%` in the path is followed by two hexadecimal digits.
+fn is_well_escaped(path: &str) -> bool {
+    path.split('%').skip(1).all(|rest| {
+        let digits = rest.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    })
+}
+
+/// The path without empty, `.` and `..` segments, if it has any. Encoded ones are left alone.
+fn cleaned(path: &str) -> Option<String> {
+    let segments = path.strip_prefix('/').unwrap_or(path).split('/');
+    let mut kept: Vec<&str> = Vec::new();
+    let mut ends_in_slash = false;
+    for segment in segments {
+        ends_in_slash = matches!(segment, "" | "." | "..");
+        match segment {
+            "" | "." => {}
+            ".." => {
+                kept.pop();
+            }
+            name => kept.push(name),
+        }
+    }
+    let mut clean = format!("/{}", kept.join("/"));
+    // The slash at the end stays, and only that: `/a/.` is `/a`.
+    if ends_in_slash && path.ends_with('/') && !kept.is_empty() {
+        clean.push('/');
+    }
+    (clean != path).then_some(clean)
+}
+
+/// The length of a caller's patience: `X-Remaining-Ms`, a whole number of milliseconds.
+pub(crate) fn remaining(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("x-remaining-ms")?.to_str().ok()?;
+    let milliseconds = text.trim().parse().ok()?;
+    Some(Duration::from_millis(milliseconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_cleaned_as_they_always_were() {
+        for (path, clean) in [
+            ("/", None),
+            ("/a/b", None),
+            ("/a/", None),
+            ("/a/b../c", None),
+            ("/a%2F..", None),
+            ("//a//b", Some("/a/b")),
+            ("/a/../b", Some("/b")),
+            ("/a/..", Some("/")),
+            ("/a/./b/", Some("/a/b/")),
+            ("/a/.", Some("/a")),
+            ("/../..//", Some("/")),
+            ("/a//", Some("/a/")),
+        ] {
+            assert_eq!(cleaned(path).as_deref(), clean, "{path}");
+        }
+    }
+
+    #[test]
+    fn bad_escapes_are_told() {
+        for (path, good) in [
+            ("/a%20b", true),
+            ("/%zz", false),
+            ("/%2", false),
+            ("/%", false),
+        ] {
+            assert_eq!(is_well_escaped(path), good, "{path}");
+        }
+    }
+
+    #[test]
+    fn only_whole_milliseconds_are_a_remaining_time() {
+        for (text, milliseconds) in [
+            ("250", Some(250)),
+            ("0", Some(0)),
+            ("-1", None),
+            ("1.5", None),
+            ("1s", None),
+            ("", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-remaining-ms", http::HeaderValue::from_static(text));
+            let got = remaining(&headers).map(|duration| duration.as_millis());
+            assert_eq!(got, milliseconds, "{text}");
+        }
+    }
+}

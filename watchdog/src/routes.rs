@@ -1,0 +1,38 @@
+//! Which path goes where.
+
+use std::sync::Arc;
+
+use http::{Request, StatusCode};
+use hyper::body::Incoming;
+use percent_encoding::percent_decode_str;
+
+use crate::answer::{self, Response};
+use crate::modes::classic;
+use crate::request;
+use crate::watchdog::App;
+
+/// Everything that comes in on the function's port.
+pub(crate) async fn route(app: Arc<App>, request: Request<Incoming>) -> Response {
+    if let Some(refusal) = request::refuse(&request) {
+        return refusal;
+    }
+    let path: Vec<u8> = percent_decode_str(request.uri().path()).collect();
+    match path.as_slice() {
+        b"/_/health" => app.health.answer(request.method()),
+        // Compat: orchestrators ask it of every function; classic functions saw it as a call once.
+        b"/_/ready" => app.health.readiness(request.method(), app.places.is_full()),
+        _ => call(app, request).await,
+    }
+}
+
+/// A call of the function: counted, limited, run. Count and place are kept until the answer is sent.
+async fn call(app: Arc<App>, request: Request<Incoming>) -> Response {
+    let mut count = app.metrics.begin(request.method());
+    let Some(place) = app.places.take() else {
+        count.answered(StatusCode::TOO_MANY_REQUESTS);
+        return answer::holding(app.places.refusal(), count);
+    };
+    let response = classic::call(&app, request).await;
+    count.answered(response.status());
+    answer::holding(response, (count, place))
+}

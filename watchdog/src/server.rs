@@ -1,0 +1,170 @@
+//! Serving HTTP/1 on a listener: timeouts, limits, and the drain.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use crate::answer::{self, Response};
+use crate::connection::{Answering, Connection, WriteDeadline};
+
+/// Longest request line and headers; more is answered 431.
+const HEADER_LIMIT_BYTES: usize = 1024 * 1024 + 4096;
+
+/// Most headers of a request; more is answered 431.
+const MOST_HEADERS: usize = 2000;
+
+/// Pause after a failed accept (out of descriptors, say), so that the failure does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A listener and how patient to be with its callers.
+pub(crate) struct Server {
+    pub(crate) listener: TcpListener,
+    /// For the headers of a request, and between two requests.
+    pub(crate) read_timeout: Option<Duration>,
+    /// From the end of the headers to the last byte of the answer.
+    pub(crate) write_timeout: Option<Duration>,
+}
+
+/// Both ends of a connection, as an extension of each request on it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ends {
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+}
+
+/// The time for an answer passed; the connection is closed without one.
+#[derive(Debug)]
+struct TooLate;
+
+impl fmt::Display for TooLate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no answer within write_timeout")
+    }
+}
+
+impl std::error::Error for TooLate {}
+
+impl Server {
+    /// Serves until `stop` ends, then closes the listener and waits for the requests in flight, at most `drain`.
+    ///
+    /// Says how many connections were cut off then.
+    pub(crate) async fn run<H, F>(
+        self,
+        handler: H,
+        stop: impl Future<Output = ()>,
+        drain: Option<Duration>,
+    ) -> usize
+    where
+        H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+        F: Future<Output = Response> + Send + 'static,
+    {
+        let (closing, closed) = watch::channel(false);
+        let mut connections = JoinSet::new();
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                Some(_) = connections.join_next(), if !connections.is_empty() => {}
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        let connection = self.serve(stream, handler.clone(), closed.clone());
+                        connections.spawn(connection);
+                    }
+                    Err(error) => {
+                        log!("Error accepting a connection: {error}");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+        drop(self.listener);
+        closing.send_replace(true);
+        let all = async { while connections.join_next().await.is_some() {} };
+        match drain {
+            None => all.await,
+            Some(limit) => drop(timeout(limit, all).await),
+        }
+        let left = connections.len();
+        connections.shutdown().await;
+        left
+    }
+
+    /// One connection, until it ends or, once `closed`, is idle.
+    fn serve<H, F>(
+        &self,
+        stream: TcpStream,
+        handler: H,
+        mut closed: watch::Receiver<bool>,
+    ) -> impl Future<Output = ()> + Send + use<H, F>
+    where
+        H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+        F: Future<Output = Response> + Send + 'static,
+    {
+        let (read_timeout, write_timeout) = (self.read_timeout, self.write_timeout);
+        async move {
+            let Ok(ends) = prepare(&stream) else { return };
+            let deadline = WriteDeadline::default();
+            let io = Connection::new(stream, deadline.clone());
+            let service = service_fn(move |mut request| {
+                request.extensions_mut().insert(ends);
+                answer_in_time(handler.clone(), request, deadline.clone(), write_timeout)
+            });
+            let mut connection = std::pin::pin!(
+                http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(read_timeout)
+                    .max_buf_size(HEADER_LIMIT_BYTES)
+                    .max_headers(MOST_HEADERS)
+                    // Header names look as they always did: scripts search answers for `X-Duration-Seconds`.
+                    .title_case_headers(true)
+                    .serve_connection(TokioIo::new(io), service)
+            );
+            tokio::select! {
+                _ = &mut connection => return,
+                _ = closed.wait_for(|closed| *closed) => connection.as_mut().graceful_shutdown(),
+            }
+            let _ = connection.await;
+        }
+    }
+}
+
+fn prepare(stream: &TcpStream) -> io::Result<Ends> {
+    stream.set_nodelay(true)?;
+    Ok(Ends {
+        local: stream.local_addr()?,
+        remote: stream.peer_addr()?,
+    })
+}
+
+/// The handler's answer, or the end of the connection. Dropped when the caller hangs up.
+async fn answer_in_time<H, F>(
+    handler: H,
+    request: Request<Incoming>,
+    deadline: WriteDeadline,
+    limit: Option<Duration>,
+) -> Result<Response, TooLate>
+where
+    H: Fn(Request<Incoming>) -> F,
+    F: Future<Output = Response>,
+{
+    let end = limit.and_then(|limit| Instant::now().checked_add(limit));
+    deadline.set(end);
+    let response = match end {
+        Some(end) => timeout_at(end, handler(request))
+            .await
+            .map_err(|_| TooLate)?,
+        None => handler(request).await,
+    };
+    Ok(answer::holding(response, Answering(deadline)))
+}

@@ -1,0 +1,249 @@
+//! The watchdog as a value: bind it, run it, drain it.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::config::Config;
+use crate::go_text;
+use crate::health::Health;
+use crate::metrics::Metrics;
+use crate::places::Places;
+use crate::process::{Children, Program, reap_orphans};
+use crate::routes::route;
+use crate::server::Server;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// The metrics page is small; whoever takes longer than this is not reading it.
+const METRICS_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// What every call needs.
+pub(crate) struct App {
+    pub(crate) config: Config,
+    pub(crate) program: Program,
+    pub(crate) health: Health,
+    pub(crate) places: Places,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) children: Children,
+}
+
+/// A bound watchdog: `bind`, then `run`.
+pub struct Watchdog {
+    app: Arc<App>,
+    listener: TcpListener,
+    metrics: Option<TcpListener>,
+}
+
+/// Why a watchdog cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The port cannot be had.
+    // Compat: operators search for these words.
+    #[error("Error ListenAndServe: listen tcp :{}: bind: {}", .0, go_text::error(.1))]
+    Port(u16, #[source] io::Error),
+    /// The listener that was handed over is none.
+    #[error("the listener at descriptor 0 cannot be used: {0}")]
+    Listener(#[source] io::Error),
+    /// The lock file cannot be written.
+    #[error("Cannot write {}. To disable lock-file set env suppress_lock=true. ({})", .0.display(), go_text::error(.1))]
+    LockFile(PathBuf, #[source] io::Error),
+    /// The registry of the metrics cannot be set up.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+impl Error {
+    /// The exit status for it.
+    pub(crate) fn exit_status(&self) -> u8 {
+        match self {
+            Self::LockFile(..) => 2,
+            _ => 1,
+        }
+    }
+}
+
+impl Watchdog {
+    /// Takes the ports. A metrics port that cannot be had is told in the log; the function runs without it.
+    ///
+    /// # Errors
+    /// When the function's port cannot be had.
+    pub async fn bind(config: Config) -> Result<Self, Error> {
+        let listener = listen(config.port).map_err(|error| Error::Port(config.port, error))?;
+        Self::on(config, listener)
+    }
+
+    /// Serves on a listener that somebody else bound, in place of `port`.
+    ///
+    /// # Errors
+    /// When the listener cannot be used.
+    pub async fn on_listener(
+        config: Config,
+        listener: std::net::TcpListener,
+    ) -> Result<Self, Error> {
+        listener.set_nonblocking(true).map_err(Error::Listener)?;
+        let listener = TcpListener::from_std(listener).map_err(Error::Listener)?;
+        Self::on(config, listener)
+    }
+
+    fn on(config: Config, listener: TcpListener) -> Result<Self, Error> {
+        for warning in &config.warnings {
+            log!("{warning}");
+        }
+        let metrics = match config.metrics_port {
+            0 => None,
+            port => listen_for_metrics(port),
+        };
+        let app = App {
+            program: Program::split(&config.fprocess),
+            health: Health::new(&config.temporary_directory, config.suppress_lock),
+            places: Places::new(config.max_inflight),
+            metrics: Arc::new(Metrics::new()?),
+            children: Children::default(),
+            config,
+        };
+        Ok(Self {
+            app: Arc::new(app),
+            listener,
+            metrics,
+        })
+    }
+
+    /// The address of the function.
+    ///
+    /// # Errors
+    /// When the listener is no usable socket.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// The function processes, to be killed when the watchdog has to go at once.
+    pub(crate) fn children(&self) -> Children {
+        self.app.children.clone()
+    }
+
+    /// Serves until `shutdown` ends; then is unhealthy for `healthcheck_interval`, closes the port, and gives the calls
+    /// in flight `write_timeout` to end. Processes of calls that are cut off are killed.
+    ///
+    /// # Errors
+    /// When the lock file cannot be written.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+        let Self {
+            app,
+            listener,
+            metrics,
+        } = self;
+        announce(&app, &listener, metrics.as_ref());
+        app.health
+            .lock()
+            .map_err(|(path, error)| Error::LockFile(path, error))?;
+        let mut beside = JoinSet::new();
+        if let Some(listener) = metrics {
+            beside.spawn(serve_metrics(listener, Arc::clone(&app.metrics)));
+        }
+        if std::process::id() == 1 {
+            beside.spawn(reap_orphans(app.children.clone()));
+        }
+        serve(app, listener, shutdown).await;
+        Ok(())
+    }
+}
+
+/// Serves calls until the shutdown is through.
+async fn serve(app: Arc<App>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+    let server = Server {
+        listener,
+        read_timeout: app.config.read_timeout.get(),
+        write_timeout: app.config.write_timeout.get(),
+    };
+    let handler = {
+        let app = Arc::clone(&app);
+        move |request| route(Arc::clone(&app), request)
+    };
+    let stop = async {
+        shutdown.await;
+        retire(&app).await;
+    };
+    let left = server
+        .run(handler, stop, app.config.write_timeout.get())
+        .await;
+    if left > 0 {
+        log!("Error in Shutdown: context deadline exceeded");
+    }
+    log!("Exiting. Active connections: {left}");
+}
+
+/// Tells the world that this replica is going, and gives it time to notice.
+async fn retire(app: &App) {
+    let interval = app.config.healthcheck_interval;
+    log!("SIGTERM: no new connections in {interval}");
+    app.health.stop_accepting();
+    if let Some(interval) = interval.get() {
+        sleep(interval).await;
+    }
+    let in_flight = app.metrics.in_flight();
+    log!("No new connections allowed, draining: {in_flight} requests");
+}
+
+async fn serve_metrics(listener: TcpListener, metrics: Arc<Metrics>) {
+    let server = Server {
+        listener,
+        read_timeout: Some(METRICS_TIMEOUT),
+        write_timeout: Some(METRICS_TIMEOUT),
+    };
+    let handler = move |request| {
+        let response = metrics.answer(&request);
+        async move { response }
+    };
+    server.run(handler, std::future::pending(), None).await;
+}
+
+fn announce(app: &App, listener: &TcpListener, metrics: Option<&TcpListener>) {
+    let config = &app.config;
+    log!(
+        "Timeouts: read: {} write: {} hard: {} health: {}.",
+        config.read_timeout,
+        config.write_timeout,
+        config.exec_timeout,
+        config.healthcheck_interval
+    );
+    if let Ok(address) = listener.local_addr() {
+        log!("Listening on port: {}", address.port());
+    }
+    if let Some(Ok(address)) = metrics.map(TcpListener::local_addr) {
+        log!("Metrics listening on port: {}", address.port());
+    }
+}
+
+fn listen_for_metrics(port: u16) -> Option<TcpListener> {
+    listen(port)
+        .inspect_err(|error| {
+            let error = go_text::error(error);
+            log!("Warning: no metrics: listen tcp :{port}: bind: {error}");
+        })
+        .ok()
+}
+
+/// All interfaces, IPv6 and IPv4; the latter alone where there is no IPv6.
+fn listen(port: u16) -> io::Result<TcpListener> {
+    let bind = |socket: TcpSocket, address: SocketAddr| {
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    let both =
+        TcpSocket::new_v6().and_then(|socket| bind(socket, (Ipv6Addr::UNSPECIFIED, port).into()));
+    match both {
+        Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+            bind(TcpSocket::new_v4()?, (Ipv4Addr::UNSPECIFIED, port).into())
+        }
+        both => both,
+    }
+}
