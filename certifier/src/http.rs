@@ -1,0 +1,259 @@
+//! Plain HTTP: one request out, one whole answer in, both kept as evidence.
+
+use std::time::{Duration, Instant};
+
+use reqwest::header::HeaderMap;
+use reqwest::{Method, Response, redirect};
+use serde_json::Value;
+
+use crate::failure::{Failure, Outcome};
+use crate::options::Credentials;
+
+/// The longest answer worth reading; everything the checks ask for is far shorter.
+const LARGEST_BODY: usize = 16 << 20;
+
+/// As much of a body as a failure quotes.
+const LONGEST_QUOTE: usize = 2000;
+
+/// Sends requests to the platform under test, and follows no redirect.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: String,
+    credentials: Credentials,
+    limit: Duration,
+}
+
+/// A request that can be sent any number of times, with its body each time.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    method: Method,
+    path: String,
+    content_type: &'static str,
+    body: Vec<u8>,
+    authenticated: bool,
+}
+
+/// A whole answer, and the request it belongs to.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+    sent: String,
+    elapsed: Duration,
+}
+
+impl Client {
+    pub(crate) fn new(base: &str, credentials: Credentials, limit: Duration) -> Outcome<Self> {
+        let http = reqwest::Client::builder()
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            // A kept connection that the other side drops meanwhile would look like its fault.
+            .pool_idle_timeout(Duration::from_secs(1))
+            .build()
+            .map_err(|error| Failure::new("an HTTP client", chain(&error)))?;
+        Ok(Self {
+            http,
+            base: base.trim_end_matches('/').to_owned(),
+            credentials,
+            limit,
+        })
+    }
+
+    /// Sends one request and reads the answer to its end.
+    pub(crate) async fn send(&self, request: &Request) -> Outcome<Answer> {
+        self.send_within(request, self.limit).await
+    }
+
+    /// Like [`Client::send`], with a limit of its own.
+    pub(crate) async fn send_within(&self, request: &Request, limit: Duration) -> Outcome<Answer> {
+        let started = Instant::now();
+        let sent = request.describe(&self.base);
+        let answer = async {
+            let response = self.prepare(request, limit).send().await?;
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            Ok((status, headers, read(response).await?))
+        };
+        match answer.await {
+            Ok((status, headers, body)) => Ok(Answer {
+                status,
+                headers,
+                body,
+                sent,
+                elapsed: started.elapsed(),
+            }),
+            Err(error) => Err(no_answer(&error, sent, started.elapsed())),
+        }
+    }
+
+    fn prepare(&self, request: &Request, limit: Duration) -> reqwest::RequestBuilder {
+        let url = format!("{}{}", self.base, request.path);
+        let mut out = self
+            .http
+            .request(request.method.clone(), url)
+            .timeout(limit);
+        if !request.body.is_empty() {
+            out = out
+                .header("Content-Type", request.content_type)
+                .body(request.body.clone());
+        }
+        match &self.credentials {
+            _ if !request.authenticated => out,
+            Credentials::None => out,
+            Credentials::Basic { user, password } => out.basic_auth(user, Some(password)),
+            Credentials::Token(token) => out.bearer_auth(token),
+        }
+    }
+}
+
+impl Request {
+    /// A request of the system API, with credentials if there are any.
+    pub(crate) fn system(method: Method, path: impl Into<String>) -> Self {
+        Self {
+            method,
+            path: path.into(),
+            content_type: "application/json",
+            body: Vec::new(),
+            authenticated: true,
+        }
+    }
+
+    /// A call of a function: never with the platform's credentials.
+    pub(crate) fn call(method: Method, path: impl Into<String>) -> Self {
+        Self {
+            authenticated: false,
+            content_type: "application/octet-stream",
+            ..Self::system(method, path)
+        }
+    }
+
+    pub(crate) fn json(self, body: &Value) -> Self {
+        self.body(body.to_string())
+    }
+
+    pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    fn describe(&self, base: &str) -> String {
+        let line = format!("{} {base}{}", self.method, self.path);
+        match self.body.is_empty() {
+            true => line,
+            false => format!("{line}\n{}", quote(&self.body)),
+        }
+    }
+}
+
+impl Answer {
+    /// The answer, if its status is one of `wanted`.
+    pub(crate) fn with_status(self, wanted: &[u16]) -> Outcome<Self> {
+        if wanted.contains(&self.status) {
+            return Ok(self);
+        }
+        let wanted: Vec<_> = wanted.iter().map(u16::to_string).collect();
+        let got = format!("status {}", self.status);
+        Err(self.fault(format!("status {}", wanted.join(" or ")), got))
+    }
+
+    /// The answer, if its status is any success.
+    pub(crate) fn with_success(self) -> Outcome<Self> {
+        match self.status {
+            200..300 => Ok(self),
+            status => Err(self.fault("a status of success", format!("status {status}"))),
+        }
+    }
+
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> Outcome<Value> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            self.fault("a JSON body", format!("a body that is not JSON ({error})"))
+        })
+    }
+
+    /// The body as a JSON array.
+    pub(crate) fn array(&self) -> Outcome<Vec<Value>> {
+        match self.json()? {
+            Value::Array(items) => Ok(items),
+            other => Err(self.fault("a JSON array", format!("{other:.60}"))),
+        }
+    }
+
+    /// The body as text; bytes that are not UTF-8 are replaced.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// A header's value, empty when it is missing.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name);
+        value.and_then(|value| value.to_str().ok()).unwrap_or("")
+    }
+
+    /// A failure with this exchange as its evidence.
+    pub(crate) fn fault(&self, expected: impl Into<String>, got: impl Into<String>) -> Failure {
+        Failure {
+            sent: self.sent.clone(),
+            received: self.describe(),
+            ..Failure::new(expected, got)
+        }
+    }
+
+    fn describe(&self) -> String {
+        let mut text = format!(
+            "status {} after {} ms",
+            self.status,
+            self.elapsed.as_millis()
+        );
+        for (name, value) in &self.headers {
+            text.push_str(&format!("\n{name}: {}", quote(value.as_bytes())));
+        }
+        if !self.body.is_empty() {
+            text.push('\n');
+            text.push_str(&quote(&self.body));
+        }
+        text
+    }
+}
+
+/// Reads a body to its end, or to the point where it is absurdly long.
+async fn read(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > LARGEST_BODY {
+            break;
+        }
+    }
+    Ok(body)
+}
+
+fn no_answer(error: &reqwest::Error, sent: String, elapsed: Duration) -> Failure {
+    let got = match error.is_timeout() {
+        true => format!("no complete answer within {} ms", elapsed.as_millis()),
+        false => chain(error),
+    };
+    Failure {
+        sent,
+        ..Failure::new("an answer", got)
+    }
+}
+
+/// An error with its causes; the outermost of reqwest only says that sending failed.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
+fn quote(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    match text.char_indices().nth(LONGEST_QUOTE) {
+        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], bytes.len()),
+        None => text.into_owned(),
+    }
+}

@@ -1,0 +1,133 @@
+//! What to certify, and how.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Everything a run needs to know. Start from [`Options::gateway`] or [`Options::provider`].
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the platform is entered.
+    pub entry: Entry,
+    /// The namespace that exists without being created, and that most checks use.
+    pub default_namespace: String,
+    /// Every further namespace that exists. The checks are repeated in the first of them.
+    pub namespaces: Vec<String>,
+    /// Only checks whose id contains one of these; all if empty.
+    pub filter: Vec<String>,
+    /// Leave out checks whose id contains one of these.
+    pub skip: Vec<String>,
+    /// The longest wait for one condition to come true, and for one answer.
+    pub timeout: Duration,
+    /// What is sent to the system API.
+    pub credentials: Credentials,
+    /// The image of the test functions: a classic watchdog with `env`, `cat` and `sha512sum`.
+    pub image: String,
+    /// Put in front of `image` where the exact image text is checked; may be empty.
+    pub registry_prefix: String,
+    /// The function that answers with a redirect; without it that check is skipped.
+    pub redirector: Option<Redirector>,
+}
+
+/// Where the platform is entered. The URL is plain `http`, with or without a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// Through a gateway.
+    Gateway(String),
+    /// Straight to a provider: what only a gateway does is skipped.
+    Provider(String),
+}
+
+/// How requests to the system API authenticate. Calls of functions never do.
+#[derive(Clone, Default)]
+pub enum Credentials {
+    /// Not at all.
+    #[default]
+    None,
+    /// HTTP Basic.
+    Basic {
+        /// Name of the user.
+        user: String,
+        /// Password of the user.
+        password: String,
+    },
+    /// A bearer token.
+    Token(String),
+}
+
+/// A function that answers every call with 302 and `Location` from its variable `destination`.
+#[derive(Clone, Debug)]
+pub struct Redirector {
+    /// Its image.
+    pub image: String,
+    /// Its process.
+    pub process: String,
+}
+
+impl Options {
+    /// A run through the gateway at `url`, everything else at its default.
+    pub fn gateway(url: impl Into<String>) -> Self {
+        Self::new(Entry::Gateway(url.into()))
+    }
+
+    /// A run straight against the provider at `url`, everything else at its default.
+    pub fn provider(url: impl Into<String>) -> Self {
+        Self::new(Entry::Provider(url.into()))
+    }
+
+    fn new(entry: Entry) -> Self {
+        Self {
+            entry,
+            default_namespace: "openfaas-fn".into(),
+            namespaces: Vec::new(),
+            filter: Vec::new(),
+            skip: Vec::new(),
+            timeout: Duration::from_secs(60),
+            credentials: Credentials::None,
+            image: "functions/alpine:latest".into(),
+            registry_prefix: "docker.io".into(),
+            redirector: None,
+        }
+    }
+
+    /// `image` with the registry in front, as the image checks deploy it.
+    pub(crate) fn prefixed_image(&self) -> String {
+        match self.registry_prefix.as_str() {
+            "" => self.image.clone(),
+            prefix => format!("{prefix}/{}", self.image),
+        }
+    }
+
+    /// The default namespace and the first further one.
+    pub(crate) fn tested_namespaces(&self) -> Vec<String> {
+        let second = self.namespaces.first().cloned();
+        [self.default_namespace.clone()]
+            .into_iter()
+            .chain(second)
+            .collect()
+    }
+}
+
+impl Entry {
+    /// Where requests go.
+    pub fn url(&self) -> &str {
+        match self {
+            Self::Gateway(url) | Self::Provider(url) => url,
+        }
+    }
+
+    /// Whether a gateway stands in front.
+    pub(crate) fn is_gateway(&self) -> bool {
+        matches!(self, Self::Gateway(_))
+    }
+}
+
+impl fmt::Debug for Credentials {
+    // Options are printed by tests and logs; a password must not be.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::None => "None",
+            Self::Basic { .. } => "Basic",
+            Self::Token(_) => "Token",
+        })
+    }
+}

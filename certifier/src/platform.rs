@@ -1,0 +1,165 @@
+//! The platform under test: how it is reached, and what this run has made on it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::Value;
+use tokio::sync::{Mutex, OnceCell};
+
+use crate::failure::{Failure, Outcome};
+use crate::http::{Answer, Client, Request};
+use crate::options::{Entry, Options};
+
+/// Whoever does not answer this soon at first is not going to pass anyway.
+const FIRST_ANSWER: Duration = Duration::from_secs(5);
+
+const INFO: &str = "/system/info";
+
+/// Something that a run made and has to remove, never anything else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Made {
+    Function { name: String, namespace: String },
+    Secret { name: String, namespace: String },
+}
+
+/// A function that several checks look at: deployed by the first, kept for the rest.
+type Shared = Arc<OnceCell<Outcome<Answer>>>;
+
+/// The platform under test.
+pub(crate) struct Platform {
+    pub(crate) options: Options,
+    pub(crate) client: Client,
+    prefix: String,
+    made: Mutex<Vec<Made>>,
+    shared: Mutex<HashMap<(String, String), Shared>>,
+}
+
+impl Platform {
+    pub(crate) fn new(options: Options) -> Outcome<Self> {
+        let url = options.entry.url();
+        if !url.starts_with("http://") {
+            let expected = "a URL that begins with http://";
+            return Err(Failure::new(
+                expected,
+                format!("{url:?}: only plain HTTP is spoken"),
+            ));
+        }
+        let client = Client::new(url, options.credentials.clone(), options.timeout)?;
+        Ok(Self {
+            client,
+            options,
+            prefix: prefix(),
+            made: Mutex::default(),
+            shared: Mutex::default(),
+        })
+    }
+
+    /// Begins the name of everything this run makes.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Remembers something for the clean-up. To be called *before* it is asked for: a request
+    /// that is cut off may still have been carried out.
+    pub(crate) async fn remember(&self, made: Made) {
+        let mut all = self.made.lock().await;
+        if !all.contains(&made) {
+            all.push(made);
+        }
+    }
+
+    pub(crate) async fn made(&self) -> Vec<Made> {
+        self.made.lock().await.clone()
+    }
+
+    /// The cell that keeps the deployment of a shared function.
+    pub(crate) async fn shared(&self, namespace: &str, name: &str) -> Shared {
+        let key = (namespace.to_owned(), name.to_owned());
+        self.shared.lock().await.entry(key).or_default().clone()
+    }
+
+    /// Whether this is the kind of platform it was said to be. The words are for someone who
+    /// has mistyped a port, not for the author of a provider.
+    pub(crate) async fn reach(&self) -> Outcome {
+        let limit = FIRST_ANSWER.min(self.options.timeout);
+        let request = Request::system(Method::GET, INFO);
+        let answer = self.client.send_within(&request, limit).await;
+        let answer = answer.map_err(|failure| self.nobody(failure))?;
+        if matches!(answer.status, 401 | 403) {
+            let hint = "give --basic-auth-file, --basic-auth-dir or --token";
+            let got = format!("it refused the credentials, or the lack of them: {hint}");
+            return Err(answer.fault("to be let in", got));
+        }
+        match answer.json() {
+            Ok(Value::Object(info)) if answer.status == 200 => self.right_entry(&answer, &info),
+            _ => Err(self.stranger(&answer)),
+        }
+    }
+
+    fn nobody(&self, failure: Failure) -> Failure {
+        let url = self.options.entry.url();
+        Failure {
+            expected: format!("a {} at {url}", self.kind()),
+            got: format!(
+                "nobody answers there ({}); is it running, and is the port right?",
+                failure.got
+            ),
+            ..failure
+        }
+    }
+
+    fn stranger(&self, answer: &Answer) -> Failure {
+        let got = match answer.status {
+            500.. => format!(
+                "GET {INFO} failed with status {}; is everything behind it running?",
+                answer.status
+            ),
+            status => format!(
+                "something else answers there: GET {INFO} gave status {status} and {}, \
+                 not 200 and a JSON object",
+                content(answer)
+            ),
+        };
+        answer.fault(
+            format!("a {} at {}", self.kind(), self.options.entry.url()),
+            got,
+        )
+    }
+
+    /// A gateway wraps what a provider says of itself, so each can be told from the other.
+    fn right_entry(&self, answer: &Answer, info: &serde_json::Map<String, Value>) -> Outcome {
+        let is_provider = info.contains_key("orchestration");
+        let is_gateway = info.get("provider").is_some_and(Value::is_object);
+        match &self.options.entry {
+            Entry::Gateway(_) if is_provider && !is_gateway => {
+                Err(answer.fault("a gateway", "a provider: use --provider for this URL"))
+            }
+            Entry::Provider(_) if is_gateway && !is_provider => {
+                Err(answer.fault("a provider", "a gateway: use --gateway for this URL"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.options.entry.is_gateway() {
+            true => "gateway",
+            false => "provider",
+        }
+    }
+}
+
+fn content(answer: &Answer) -> String {
+    match answer.header("content-type") {
+        "" => "no content type".to_owned(),
+        kind => kind.to_owned(),
+    }
+}
+
+/// Two runs on one platform must not meet.
+fn prefix() -> String {
+    let random: String = (0..6).map(|_| fastrand::char('a'..='z')).collect();
+    format!("certify-{random}")
+}

@@ -1,0 +1,241 @@
+//! One namespace of the platform under test, in the words of an operator.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::failure::{Failure, Outcome};
+use crate::http::{Answer, Request};
+use crate::options::Options;
+use crate::platform::{Made, Platform};
+use crate::view::View;
+use crate::wait::eventually;
+
+const FUNCTIONS: &str = "/system/functions";
+const SECRETS: &str = "/system/secrets";
+
+/// What a check works on.
+#[derive(Clone)]
+pub(crate) struct Target {
+    platform: Arc<Platform>,
+    pub(crate) namespace: String,
+}
+
+/// A function of the suite. `more` holds what its deployment says beyond the usual.
+pub(crate) struct Sample {
+    pub(crate) name: &'static str,
+    pub(crate) process: &'static str,
+    pub(crate) more: fn() -> Value,
+}
+
+impl Target {
+    pub(crate) fn new(platform: Arc<Platform>, namespace: String) -> Self {
+        Self {
+            platform,
+            namespace,
+        }
+    }
+
+    /// The same platform, in another namespace.
+    pub(crate) fn in_namespace(&self, namespace: &str) -> Self {
+        Self::new(self.platform.clone(), namespace.to_owned())
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.platform.options
+    }
+
+    pub(crate) fn limit(&self) -> Duration {
+        self.options().timeout
+    }
+
+    /// The name on the platform of what the suite calls `short`.
+    pub(crate) fn name(&self, short: &str) -> String {
+        format!("{}-{short}", self.platform.prefix())
+    }
+
+    pub(crate) async fn send(&self, request: Request) -> Outcome<Answer> {
+        self.platform.client.send(&request).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Outcome<Answer> {
+        self.send(Request::system(Method::GET, path)).await
+    }
+
+    /// A whole deployment, as the original's client writes it: labels and annotations are always
+    /// there. The keys of `more` replace those of the usual.
+    pub(crate) fn deployment(&self, short: &str, process: &str, more: Value) -> Value {
+        let mut deployment = json!({
+            "service": self.name(short),
+            "image": self.options().image,
+            "namespace": self.namespace,
+            "envProcess": process,
+            "labels": {},
+            "annotations": {},
+        });
+        if let (Some(deployment), Value::Object(more)) = (deployment.as_object_mut(), more) {
+            deployment.extend(more);
+        }
+        deployment
+    }
+
+    /// Deploys, and says what came back, whatever that is.
+    pub(crate) async fn deploy(&self, short: &str, process: &str, more: Value) -> Outcome<Answer> {
+        let (name, namespace) = (self.name(short), self.namespace.clone());
+        self.platform
+            .remember(Made::Function { name, namespace })
+            .await;
+        let body = self.deployment(short, process, more);
+        self.send(Request::system(Method::POST, FUNCTIONS).json(&body))
+            .await
+    }
+
+    /// Deploys a function for a check that is about something else, so any success will do.
+    pub(crate) async fn have(&self, short: &str, process: &str, more: Value) -> Outcome<Answer> {
+        let answer = self.deploy(short, process, more).await;
+        let answer = answer.and_then(Answer::with_success);
+        answer.map_err(|failure| failure.while_doing("deploying the test function"))
+    }
+
+    /// The same for a function that several checks share.
+    pub(crate) async fn have_sample(&self, sample: &Sample) -> Outcome<Answer> {
+        let cell = self.platform.shared(&self.namespace, sample.name).await;
+        let deployed = cell
+            .get_or_init(|| self.have(sample.name, sample.process, (sample.more)()))
+            .await;
+        deployed.clone()
+    }
+
+    pub(crate) async fn update(&self, short: &str, process: &str, more: Value) -> Outcome<Answer> {
+        let body = self.deployment(short, process, more);
+        self.send(Request::system(Method::PUT, FUNCTIONS).json(&body))
+            .await
+    }
+
+    /// The answer to a status request, once: every change must be readable at once.
+    pub(crate) async fn status(&self, short: &str) -> Outcome<Answer> {
+        let (name, namespace) = (self.name(short), &self.namespace);
+        self.get(&format!(
+            "/system/function/{name}?namespace={namespace}&usage=1"
+        ))
+        .await
+    }
+
+    /// The status of a function that must exist.
+    pub(crate) async fn view(&self, short: &str) -> Outcome<View> {
+        let answer = self.status(short).await?.with_status(&[200])?;
+        let function = answer.json()?;
+        Ok(View::new("the status", answer, function))
+    }
+
+    pub(crate) async fn list(&self) -> Outcome<Answer> {
+        let path = format!("{FUNCTIONS}?namespace={}", self.namespace);
+        self.get(&path).await?.with_status(&[200])
+    }
+
+    /// Every element of the list with this function's name.
+    pub(crate) async fn listed(&self, short: &str) -> Outcome<(Answer, Vec<Value>)> {
+        let answer = self.list().await?;
+        let mut functions = answer.array()?;
+        functions.retain(|function| function["name"] == self.name(short));
+        Ok((answer, functions))
+    }
+
+    /// Deploys a sample and looks at it both ways. A list without it is for the check
+    /// `deploy.listed-at-once` to complain about.
+    pub(crate) async fn views(&self, sample: &Sample) -> Outcome<Vec<View>> {
+        self.have_sample(sample).await?;
+        let mut views = vec![self.view(sample.name).await?];
+        let (answer, functions) = self.listed(sample.name).await?;
+        views.extend(
+            functions
+                .into_iter()
+                .map(|function| View::new("the list", answer.clone(), function)),
+        );
+        Ok(views)
+    }
+
+    /// Waits until a replica can answer.
+    pub(crate) async fn available(&self, short: &str) -> Outcome<View> {
+        eventually(self.limit(), async || {
+            let view = self.view(short).await?;
+            view.at_least("availableReplicas", 1)?;
+            Ok(view)
+        })
+        .await
+    }
+
+    /// Clients of two generations put the namespace in the query or in the body; the original
+    /// suite only in the query.
+    pub(crate) async fn delete(&self, short: &str) -> Outcome<Answer> {
+        let path = format!("{FUNCTIONS}?namespace={}", self.namespace);
+        let body = json!({"functionName": self.name(short)});
+        self.send(Request::system(Method::DELETE, path).json(&body))
+            .await
+    }
+
+    pub(crate) async fn scale(&self, short: &str, replicas: u64) -> Outcome<Answer> {
+        let (name, namespace) = (self.name(short), &self.namespace);
+        let path = format!("/system/scale-function/{name}?namespace={namespace}");
+        let body = json!({"serviceName": name, "replicas": replicas});
+        self.send(Request::system(Method::POST, path).json(&body))
+            .await
+    }
+
+    /// A call to `NAME.NAMESPACE`, `rest` being a path or a query after that.
+    pub(crate) fn call(&self, method: Method, short: &str, rest: &str) -> Request {
+        let (name, namespace) = (self.name(short), &self.namespace);
+        Request::call(method, format!("/function/{name}.{namespace}{rest}"))
+    }
+
+    /// Calls until the status is the wanted one: a fresh function may still be starting.
+    pub(crate) async fn call_until(&self, request: &Request, wanted: u16) -> Outcome<Answer> {
+        eventually(self.limit(), async || {
+            self.send(request.clone()).await?.with_status(&[wanted])
+        })
+        .await
+    }
+
+    /// Creates a secret, and says what came back. `content` holds `value` or `rawValue`.
+    pub(crate) async fn create_secret(&self, short: &str, content: Value) -> Outcome<Answer> {
+        let (name, namespace) = (self.name(short), self.namespace.clone());
+        self.platform
+            .remember(Made::Secret { name, namespace })
+            .await;
+        self.secret(Method::POST, short, content).await
+    }
+
+    /// Any other request about one secret; everything travels in the body.
+    pub(crate) async fn secret(
+        &self,
+        method: Method,
+        short: &str,
+        content: Value,
+    ) -> Outcome<Answer> {
+        let mut body = json!({"name": self.name(short), "namespace": self.namespace});
+        if let (Some(body), Value::Object(content)) = (body.as_object_mut(), content) {
+            body.extend(content);
+        }
+        self.send(Request::system(method, SECRETS).json(&body))
+            .await
+    }
+
+    pub(crate) async fn secrets(&self) -> Outcome<Answer> {
+        let path = format!("{SECRETS}?namespace={}", self.namespace);
+        self.get(&path).await?.with_status(&[200, 202])
+    }
+
+    /// Reads a function's log, as far as it goes by now.
+    pub(crate) async fn logs(&self, short: &str) -> Outcome<Answer> {
+        let (name, namespace) = (self.name(short), &self.namespace);
+        let path = format!("/system/logs?follow=false&name={name}&namespace={namespace}");
+        self.get(&path).await?.with_status(&[200])
+    }
+
+    /// Fails with the words of whoever could not get this far.
+    pub(crate) fn unable(&self, expected: &str, got: &str) -> Failure {
+        Failure::new(expected, format!("{got} in namespace {}", self.namespace))
+    }
+}
