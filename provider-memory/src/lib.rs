@@ -1,0 +1,3 @@
+//! Runs functions as sandboxed processes on this machine.
+
+pub mod sandbox;
