@@ -121,10 +121,13 @@ impl<O: FnMut(&Line)> Progress<O> {
         self.add(planned.check.rule, namespace, verdict, elapsed);
     }
 
+    /// Skips the rest without a word for each: they all have one reason, and that has been said.
     fn skip(&mut self, planned: Vec<Planned<'_>>, reason: &str) {
-        for planned in planned {
-            let verdict = Verdict::Skipped(reason.to_owned());
-            self.of(&planned, verdict, Duration::ZERO);
-        }
+        self.lines.extend(planned.into_iter().map(|planned| Line {
+            rule: planned.check.rule,
+            namespace: Some(planned.namespace),
+            verdict: Verdict::Skipped(reason.to_owned()),
+            elapsed: Duration::ZERO,
+        }));
     }
 }

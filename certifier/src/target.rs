@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::http::{Answer, Request};
 use crate::options::Options;
 use crate::platform::{Made, Platform};
@@ -127,7 +127,10 @@ impl Target {
     pub(crate) async fn view(&self, short: &str) -> Outcome<View> {
         let answer = self.status(short).await?.with_status(&[200])?;
         let function = answer.json()?;
-        Ok(View::new("the status", answer, function))
+        let view = View::new("the status", answer, function);
+        // Otherwise a check that something is absent would pass on `{}`.
+        view.equal("name", &json!(self.name(short)))?;
+        Ok(view)
     }
 
     pub(crate) async fn list(&self) -> Outcome<Answer> {
@@ -143,17 +146,19 @@ impl Target {
         Ok((answer, functions))
     }
 
-    /// Deploys a sample and looks at it both ways. A list without it is for the check
-    /// `deploy.listed-at-once` to complain about.
+    /// Deploys a sample, unless that has been done, and looks at it both ways.
     pub(crate) async fn views(&self, sample: &Sample) -> Outcome<Vec<View>> {
         self.have_sample(sample).await?;
-        let mut views = vec![self.view(sample.name).await?];
-        let (answer, functions) = self.listed(sample.name).await?;
-        views.extend(
-            functions
-                .into_iter()
-                .map(|function| View::new("the list", answer.clone(), function)),
-        );
+        self.both_views(sample.name).await
+    }
+
+    /// The function in the status and in the list. A list without it is for the check
+    /// `deploy.listed-at-once` to complain about.
+    pub(crate) async fn both_views(&self, short: &str) -> Outcome<Vec<View>> {
+        let mut views = vec![self.view(short).await?];
+        let (answer, functions) = self.listed(short).await?;
+        let listed = functions.into_iter();
+        views.extend(listed.map(|function| View::new("the list", answer.clone(), function)));
         Ok(views)
     }
 
@@ -187,7 +192,12 @@ impl Target {
     /// A call to `NAME.NAMESPACE`, `rest` being a path or a query after that.
     pub(crate) fn call(&self, method: Method, short: &str, rest: &str) -> Request {
         let (name, namespace) = (self.name(short), &self.namespace);
-        Request::call(method, format!("/function/{name}.{namespace}{rest}"))
+        self.call_path(method, &format!("{name}.{namespace}{rest}"))
+    }
+
+    /// A call to whatever `path` names, which need not be a function of ours.
+    pub(crate) fn call_path(&self, method: Method, path: &str) -> Request {
+        Request::call(method, format!("/function/{path}"))
     }
 
     /// Calls until the status is the wanted one: a fresh function may still be starting.
@@ -232,10 +242,5 @@ impl Target {
         let (name, namespace) = (self.name(short), &self.namespace);
         let path = format!("/system/logs?follow=false&name={name}&namespace={namespace}");
         self.get(&path).await?.with_status(&[200])
-    }
-
-    /// Fails with the words of whoever could not get this far.
-    pub(crate) fn unable(&self, expected: &str, got: &str) -> Failure {
-        Failure::new(expected, format!("{got} in namespace {}", self.namespace))
     }
 }

@@ -1,0 +1,44 @@
+//! A redirect is the caller's business.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::check::{Check, Need, Rule};
+use crate::failure::{Failure, Outcome};
+use crate::target::Target;
+
+/// Resolves nowhere (RFC 6761, section 6.4), so a platform that follows it goes nowhere either.
+const DESTINATION: &str = "http://redirect.invalid/landing";
+
+pub(super) fn checks() -> Vec<Check> {
+    let rule = Rule {
+        id: "call.redirect-not-followed",
+        says: "A function's 302 reaches the caller, with the Location that the function gave.",
+        source: "original suite, Invoke; gateways follow no redirect since October 2018",
+    };
+    vec![
+        Check::new(rule, passes_the_redirect_on)
+            .needs(Need::Redirector)
+            .everywhere(),
+    ]
+}
+
+async fn passes_the_redirect_on(target: Target) -> Outcome {
+    let Some(redirector) = &target.options().redirector else {
+        return Err(Failure::new("a function that redirects", "none was given"));
+    };
+    let more = json!({
+        "image": redirector.image,
+        "envVars": {"destination": DESTINATION},
+    });
+    target.have("redirector", &redirector.process, more).await?;
+    let call = target.call(Method::POST, "redirector", "").body("a body");
+    let answer = target.call_until(&call, 302).await?;
+    match answer.header("location") {
+        DESTINATION => Ok(()),
+        other => {
+            let got = format!("Location: {other}");
+            Err(answer.fault(format!("Location: {DESTINATION}"), got))
+        }
+    }
+}
