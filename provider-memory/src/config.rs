@@ -59,6 +59,7 @@ impl Config {
     /// The address that replicas listen on.
     pub(crate) fn replica_ip(&self) -> Result<IpAddr, String> {
         let text = &self.replica_address;
-        text.parse().map_err(|_| format!("replica_address: `{text}` is no IP address"))
+        text.parse()
+            .map_err(|_| format!("replica_address: `{text}` is no IP address"))
     }
 }

@@ -35,7 +35,8 @@ pub(crate) struct ImageMap(BTreeMap<String, Program>);
 impl ImageMap {
     /// Reads the file.
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
-        let text = std::fs::read_to_string(path).map_err(|error| format!("image_map: {}: {error}", path.display()))?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("image_map: {}: {error}", path.display()))?;
         toml::from_str(&text).map_err(|error| {
             let line = error.to_string().replace('\n', " ");
             format!("image_map: {}: {line}", path.display())
@@ -46,12 +47,19 @@ impl ImageMap {
     /// left out or put in.
     pub(crate) fn program(&self, image: &str) -> Option<&Program> {
         let wanted = familiar(image);
-        self.0.get(image).or_else(|| self.0.iter().find(|(known, _)| familiar(known) == wanted).map(|(_, program)| program))
+        self.0.get(image).or_else(|| {
+            self.0
+                .iter()
+                .find(|(known, _)| familiar(known) == wanted)
+                .map(|(_, program)| program)
+        })
     }
 
     /// The directories that programs start in.
     pub(crate) fn directories(&self) -> impl Iterator<Item = &PathBuf> {
-        self.0.values().filter_map(|program| program.directory.as_ref())
+        self.0
+            .values()
+            .filter_map(|program| program.directory.as_ref())
     }
 }
 
@@ -69,8 +77,16 @@ mod tests {
     #[test]
     fn a_reference_finds_its_program_with_or_without_dockers_defaults() {
         let map: ImageMap = toml::from_str("[\"functions/alpine\"]\ncommand = \"cat\"\n").unwrap();
-        for image in ["functions/alpine", "functions/alpine:latest", "docker.io/functions/alpine:latest"] {
-            assert_eq!(map.program(image).map(|program| program.command.as_str()), Some("cat"), "{image}");
+        for image in [
+            "functions/alpine",
+            "functions/alpine:latest",
+            "docker.io/functions/alpine:latest",
+        ] {
+            assert_eq!(
+                map.program(image).map(|program| program.command.as_str()),
+                Some("cat"),
+                "{image}"
+            );
         }
         assert_eq!(map.program("functions/alpine:3"), None);
     }
@@ -80,6 +96,9 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "[\"a\"]\ncomand = \"cat\"\n").unwrap();
         let error = ImageMap::read(file.path()).unwrap_err();
-        assert!(error.starts_with("image_map: ") && error.contains("comand") && !error.contains('\n'), "{error}");
+        assert!(
+            error.starts_with("image_map: ") && error.contains("comand") && !error.contains('\n'),
+            "{error}"
+        );
     }
 }

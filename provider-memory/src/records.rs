@@ -43,7 +43,9 @@ pub(crate) struct FunctionRecord {
 /// A secret's bytes. Its debug form does not show them.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct SecretValue(#[serde(with = "crate::state_file::base64_bytes")] pub(crate) Vec<u8>);
+pub(crate) struct SecretValue(
+    #[serde(with = "crate::state_file::base64_bytes")] pub(crate) Vec<u8>,
+);
 
 impl std::fmt::Debug for SecretValue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -54,7 +56,9 @@ impl std::fmt::Debug for SecretValue {
 impl Records {
     /// The function, or that it does not exist.
     pub(crate) fn function(&self, name: &FunctionName) -> Result<&FunctionRecord, ProviderError> {
-        self.functions.get(name.as_str()).ok_or_else(|| ProviderError::NotFound(name.clone()))
+        self.functions
+            .get(name.as_str())
+            .ok_or_else(|| ProviderError::NotFound(name.clone()))
     }
 
     /// Whether there is such a namespace.
@@ -69,9 +73,16 @@ impl Records {
 
     /// The first uid that no function has.
     pub(crate) fn free_uid(&self) -> u32 {
-        let mut taken: Vec<u32> = self.functions.values().map(|function| function.uid).collect();
+        let mut taken: Vec<u32> = self
+            .functions
+            .values()
+            .map(|function| function.uid)
+            .collect();
         taken.sort_unstable();
-        taken.into_iter().fold(FIRST_UID, |free, uid| if uid == free { free + 1 } else { free })
+        taken.into_iter().fold(
+            FIRST_UID,
+            |free, uid| if uid == free { free + 1 } else { free },
+        )
     }
 }
 
@@ -84,10 +95,23 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// A ledger over the file's records, or over nothing but the default namespace.
-    pub(crate) fn new(mut records: Records, file: Option<StateFile>, default_namespace: &str) -> Self {
+    pub(crate) fn new(
+        mut records: Records,
+        file: Option<StateFile>,
+        default_namespace: &str,
+    ) -> Self {
         let name = default_namespace.to_owned();
-        records.namespaces.entry(name.clone()).or_insert(FunctionNamespace { name, ..Default::default() });
-        Self { records: RwLock::new(records), writing: tokio::sync::Mutex::new(file) }
+        records
+            .namespaces
+            .entry(name.clone())
+            .or_insert(FunctionNamespace {
+                name,
+                ..Default::default()
+            });
+        Self {
+            records: RwLock::new(records),
+            writing: tokio::sync::Mutex::new(file),
+        }
     }
 
     /// Looks at the records.
@@ -132,7 +156,9 @@ mod tests {
         let mut records = Records::default();
         assert_eq!(records.free_uid(), FIRST_UID);
         for (name, offset) in [("a", 0), ("b", 1), ("d", 3)] {
-            records.functions.insert(name.to_owned(), function(FIRST_UID + offset));
+            records
+                .functions
+                .insert(name.to_owned(), function(FIRST_UID + offset));
         }
         assert_eq!(records.free_uid(), FIRST_UID + 2);
     }

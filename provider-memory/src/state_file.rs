@@ -59,9 +59,16 @@ impl StateFile {
             let path = path.to_owned();
             |source| Error::Io { path, source }
         };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(fail(directory))?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(fail(directory))?;
         let lock_path = directory.join("lock");
-        let lock = private().truncate(false).open(&lock_path).map_err(fail(&lock_path))?;
+        let lock = private()
+            .truncate(false)
+            .open(&lock_path)
+            .map_err(fail(&lock_path))?;
         if lock.try_lock().is_err() {
             return Err(Error::InUse(directory.to_owned()));
         }
@@ -71,14 +78,25 @@ impl StateFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Records::default(),
             Err(error) => return Err(fail(&path)(error)),
         };
-        Ok((Self { directory: directory.to_owned(), _lock: Arc::new(lock) }, records))
+        Ok((
+            Self {
+                directory: directory.to_owned(),
+                _lock: Arc::new(lock),
+            },
+            records,
+        ))
     }
 
     /// Writes the records, synced to the disk when this returns.
     pub(crate) async fn save(&mut self, records: &Records) -> io::Result<()> {
-        let text = serde_json::to_vec(&Contents { version: VERSION, records })?;
+        let text = serde_json::to_vec(&Contents {
+            version: VERSION,
+            records,
+        })?;
         let directory = self.directory.clone();
-        tokio::task::spawn_blocking(move || replace(&directory, &text)).await.map_err(io::Error::other)?
+        tokio::task::spawn_blocking(move || replace(&directory, &text))
+            .await
+            .map_err(io::Error::other)?
     }
 }
 
@@ -105,9 +123,12 @@ fn parse(text: &[u8]) -> Result<Records, String> {
     }
     let Version { version } = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     if version != VERSION {
-        return Err(format!("it is of version {version}, this program knows version {VERSION}"));
+        return Err(format!(
+            "it is of version {version}, this program knows version {VERSION}"
+        ));
     }
-    let contents: Contents<Records> = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    let contents: Contents<Records> =
+        serde_json::from_slice(text).map_err(|error| error.to_string())?;
     Ok(contents.records)
 }
 
@@ -122,8 +143,12 @@ pub(crate) mod base64_bytes {
         serializer.serialize_str(&STANDARD.encode(bytes))
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        STANDARD.decode(String::deserialize(deserializer)?).map_err(D::Error::custom)
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
+        STANDARD
+            .decode(String::deserialize(deserializer)?)
+            .map_err(D::Error::custom)
     }
 }
 
@@ -139,7 +164,11 @@ mod tests {
         let place = directory.path().join("data");
         let (mut file, mut records) = StateFile::open(&place).unwrap();
         let secret = SecretValue(vec![0, 255, 10]);
-        records.secrets.entry("ns".into()).or_default().insert("s".into(), secret.clone());
+        records
+            .secrets
+            .entry("ns".into())
+            .or_default()
+            .insert("s".into(), secret.clone());
         file.save(&records).await.unwrap();
         drop(file);
 
@@ -153,17 +182,27 @@ mod tests {
     fn one_provider_at_a_time() {
         let directory = tempfile::tempdir().unwrap();
         let _first = StateFile::open(directory.path()).unwrap();
-        assert!(matches!(StateFile::open(directory.path()), Err(Error::InUse(_))));
+        assert!(matches!(
+            StateFile::open(directory.path()),
+            Err(Error::InUse(_))
+        ));
     }
 
     #[test]
     fn a_file_that_is_not_ours_is_refused_and_left_alone() {
         let directory = tempfile::tempdir().unwrap();
-        for (text, words) in [("{\"version\":2}", "version 2"), ("garbage", "expected value"), ("", "EOF")] {
+        for (text, words) in [
+            ("{\"version\":2}", "version 2"),
+            ("garbage", "expected value"),
+            ("", "EOF"),
+        ] {
             fs::write(directory.path().join(NAME), text).unwrap();
             let error = StateFile::open(directory.path()).unwrap_err().to_string();
             assert!(error.contains(words), "{error}");
-            assert_eq!(fs::read_to_string(directory.path().join(NAME)).unwrap(), text);
+            assert_eq!(
+                fs::read_to_string(directory.path().join(NAME)).unwrap(),
+                text
+            );
         }
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::Config;
+use crate::config::{Config, Limit};
 use crate::flags::{self, Flags};
 use crate::health::LOCK_FILE;
 use crate::watchdog::{Error, Watchdog};
@@ -56,6 +56,9 @@ fn serve(flags: &Flags, environment: Vec<(OsString, OsString)>) -> ExitCode {
         }
     };
     config.metrics_port = flags.metrics_port.unwrap_or(config.metrics_port);
+    if let Some(interval) = flags.healthcheck_interval {
+        config.healthcheck_interval = Limit::new(interval);
+    }
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -1,6 +1,9 @@
 //! Flags, in Go's syntax: `-name` and `--name` alike, `-name=value`; the first word that is no flag ends them.
 
 use std::ffi::OsString;
+use std::time::Duration;
+
+use faas_http::duration;
 
 use crate::config::VARIABLES;
 
@@ -14,6 +17,8 @@ pub(crate) struct Flags {
     pub(crate) inherit_listener: bool,
     /// Overrides the variable `metrics_port`.
     pub(crate) metrics_port: Option<u16>,
+    /// Overrides the variable `healthcheck_interval`.
+    pub(crate) healthcheck_interval: Option<Duration>,
 }
 
 impl Flags {
@@ -41,6 +46,12 @@ impl Flags {
                 "version" => flags.version = truth(name, value)?,
                 "run-healthcheck" => flags.run_healthcheck = truth(name, value)?,
                 "inherit-listener" => flags.inherit_listener = truth(name, value)?,
+                "healthcheck-interval" => {
+                    let next = || arguments.next().map(|next| next.to_string_lossy().into());
+                    let value = value.map(str::to_owned).or_else(next).unwrap_or_default();
+                    let interval = duration::parse(&value).map_err(|error| error.to_string())?;
+                    flags.healthcheck_interval = Some(interval);
+                }
                 "metrics-port" => {
                     let next = || arguments.next().map(|next| next.to_string_lossy().into());
                     let value = value.map(str::to_owned).or_else(next);
@@ -77,6 +88,8 @@ pub(crate) fn usage() -> String {
   -run-healthcheck    end with 0 if the lock file exists, else with 1
   -inherit-listener   serve on the listener at descriptor 0 instead of taking `port`
   -metrics-port N     port of /metrics, overriding `metrics_port`; 0: none
+  -healthcheck-interval D
+                      overrides `healthcheck_interval`; 0: SIGTERM closes the port at once
 
 Variables (durations are seconds, or Go's form: 1m30s):
 ",
@@ -110,8 +123,13 @@ mod tests {
         assert!(!parse("-- -version").unwrap().version);
         assert_eq!(parse("-metrics-port 0").unwrap().metrics_port, Some(0));
         assert_eq!(parse("--metrics-port=9").unwrap().metrics_port, Some(9));
+        let interval = parse("-healthcheck-interval 0")
+            .unwrap()
+            .healthcheck_interval;
+        assert_eq!(interval, Some(Duration::ZERO));
         for wrong in [
             "-bogus",
+            "-healthcheck-interval soon",
             "-version=maybe",
             "-metrics-port",
             "-metrics-port=x",

@@ -1,13 +1,13 @@
 //! The log of one function: the last lines of all its replicas, and those to come for whoever follows.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use faas_provider::{FunctionName, LogMessage, LogRequest, LogStream};
 use futures_util::{StreamExt, stream};
 use time::OffsetDateTime;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
-use tokio::sync::broadcast;
+use tokio::sync::watch;
 
 /// Most lines kept of one function.
 const KEPT_LINES: usize = 5_000;
@@ -15,26 +15,46 @@ const KEPT_LINES: usize = 5_000;
 const KEPT_BYTES: usize = 1024 * 1024;
 /// Longest line; a longer one is told in pieces.
 const LINE_BYTES: usize = 128 * 1024;
-/// Lines that a slow follower may lag behind before it misses some.
-const FOLLOWER_LAG: usize = 4_096;
 
 /// The log of one function.
 #[derive(Debug)]
 pub(crate) struct LogBook {
     name: FunctionName,
-    kept: Mutex<Kept>,
-    live: broadcast::Sender<LogMessage>,
+    kept: Arc<Mutex<Kept>>,
+    /// How many lines were ever written; followers wait for it to grow.
+    written: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
 struct Kept {
     lines: VecDeque<LogMessage>,
     bytes: usize,
+    /// How many lines came before the first one kept.
+    forgotten: u64,
+}
+
+impl Kept {
+    /// The lines from number `from` on that are still there, and the number of the line after the last.
+    fn since(&self, from: u64) -> (Vec<LogMessage>, u64) {
+        let skip = usize::try_from(from.saturating_sub(self.forgotten)).unwrap_or(usize::MAX);
+        (
+            self.lines.iter().skip(skip).cloned().collect(),
+            self.forgotten + self.lines.len() as u64,
+        )
+    }
+}
+
+fn locked(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl LogBook {
     pub(crate) fn new(name: FunctionName) -> Self {
-        Self { name, kept: Mutex::default(), live: broadcast::Sender::new(FOLLOWER_LAG) }
+        Self {
+            name,
+            kept: Arc::default(),
+            written: watch::Sender::new(0),
+        }
     }
 
     /// Writes a line that a replica said, or that the provider says of it.
@@ -46,14 +66,16 @@ impl LogBook {
             timestamp: OffsetDateTime::now_utc(),
             text: text.into(),
         };
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = locked(&self.kept);
         kept.bytes += line.text.len();
-        kept.lines.push_back(line.clone());
+        kept.lines.push_back(line);
         while kept.lines.len() > KEPT_LINES || (kept.bytes > KEPT_BYTES && kept.lines.len() > 1) {
             kept.bytes -= kept.lines.pop_front().map_or(0, |line| line.text.len());
+            kept.forgotten += 1;
         }
-        // Under the lock, so that a follower neither misses a line nor sees one twice.
-        let _ = self.live.send(line);
+        let written = kept.forgotten + kept.lines.len() as u64;
+        drop(kept);
+        self.written.send_replace(written);
     }
 
     /// Writes everything that a replica says on one of its streams, until it ends.
@@ -88,36 +110,41 @@ impl LogBook {
         }
     }
 
-    /// The lines asked for; `tail` counts for each replica.
+    /// The lines asked for; `tail` counts for each replica. A follower that is slower than the lines come misses those
+    /// that are no longer kept, and nothing else.
     pub(crate) fn read(&self, request: &LogRequest) -> LogStream {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let live = self.live.subscribe();
-        let lines: Vec<LogMessage> = kept.lines.iter().filter(|line| wanted(line, request)).cloned().collect();
-        drop(kept);
+        let (lines, next) = locked(&self.kept).since(0);
+        let lines = lines
+            .into_iter()
+            .filter(|line| wanted(line, request))
+            .collect();
         let past = stream::iter(last_of_each(lines, request.tail));
         if !request.follow {
             return past.boxed();
         }
         let request = request.clone();
-        let future = stream::unfold(live, |mut live| async move { Some((next(&mut live).await?, live)) });
-        past.chain(future.filter(move |line| std::future::ready(wanted(line, &request)))).boxed()
-    }
-}
-
-/// The next line; a follower that lagged goes on with the oldest that is left. `None` when the function is gone.
-async fn next(live: &mut broadcast::Receiver<LogMessage>) -> Option<LogMessage> {
-    loop {
-        match live.recv().await {
-            Ok(line) => return Some(line),
-            Err(broadcast::error::RecvError::Lagged(_)) => {}
-            Err(broadcast::error::RecvError::Closed) => return None,
-        }
+        let source = (Arc::clone(&self.kept), self.written.subscribe(), next);
+        let future = stream::unfold(source, |(kept, mut written, next)| async move {
+            // An error says that the function is gone.
+            written.wait_for(|written| *written > next).await.ok()?;
+            let (lines, next) = locked(&kept).since(next);
+            Some((stream::iter(lines), (kept, written, next)))
+        });
+        past.chain(
+            future
+                .flatten()
+                .filter(move |line| std::future::ready(wanted(line, &request))),
+        )
+        .boxed()
     }
 }
 
 fn wanted(line: &LogMessage, request: &LogRequest) -> bool {
     request.since.is_none_or(|since| line.timestamp >= since)
-        && request.instance.as_ref().is_none_or(|instance| *instance == line.instance)
+        && request
+            .instance
+            .as_ref()
+            .is_none_or(|instance| *instance == line.instance)
 }
 
 /// The last `tail` lines of each replica, in their order.
@@ -153,8 +180,21 @@ mod tests {
         for (instance, text) in [("a", "1"), ("b", "2"), ("a", "3"), ("b", "4"), ("a", "5")] {
             book.write(instance, text);
         }
-        assert_eq!(texts(&book, LogRequest { tail: Some(2), ..Default::default() }).await, ["2", "3", "4", "5"]);
-        let of_a = LogRequest { instance: Some("a".into()), ..Default::default() };
+        assert_eq!(
+            texts(
+                &book,
+                LogRequest {
+                    tail: Some(2),
+                    ..Default::default()
+                }
+            )
+            .await,
+            ["2", "3", "4", "5"]
+        );
+        let of_a = LogRequest {
+            instance: Some("a".into()),
+            ..Default::default()
+        };
         assert_eq!(texts(&book, of_a).await, ["1", "3", "5"]);
     }
 
@@ -162,7 +202,10 @@ mod tests {
     async fn a_follower_sees_past_and_future_once_until_the_function_is_gone() {
         let book = book();
         book.write("a", "past");
-        let mut lines = book.read(&LogRequest { follow: true, ..Default::default() });
+        let mut lines = book.read(&LogRequest {
+            follow: true,
+            ..Default::default()
+        });
         book.write("a", "future");
         assert_eq!(lines.next().await.unwrap().text, "past");
         assert_eq!(lines.next().await.unwrap().text, "future");
@@ -178,7 +221,10 @@ mod tests {
         book.copy("a", text.as_slice()).await;
         let lines = texts(&book, LogRequest::default()).await;
         assert_eq!(lines[..3], ["one", "", "\u{fffd}"]);
-        assert_eq!((lines[3].len(), lines[4].as_str(), lines[5].as_str()), (LINE_BYTES, "xxx", "last"));
+        assert_eq!(
+            (lines[3].len(), lines[4].as_str(), lines[5].as_str()),
+            (LINE_BYTES, "xxx", "last")
+        );
     }
 
     #[tokio::test]
@@ -191,7 +237,11 @@ mod tests {
         for _ in 0..20 {
             book.write("a", "x".repeat(LINE_BYTES));
         }
-        let bytes: usize = texts(&book, LogRequest::default()).await.iter().map(String::len).sum();
+        let bytes: usize = texts(&book, LogRequest::default())
+            .await
+            .iter()
+            .map(String::len)
+            .sum();
         assert!(bytes <= KEPT_BYTES, "{bytes}");
     }
 }

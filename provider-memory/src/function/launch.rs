@@ -1,0 +1,216 @@
+//! What it takes to start a replica: the program, its environment, its limits, its port.
+
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+
+use faas_provider::{FunctionDeployment, FunctionName, ProviderError, Texts, quantity};
+
+use crate::image_map::{ImageMap, Program};
+use crate::records::FunctionRecord;
+use crate::sandbox::{Capabilities, ReplicaSpec, Support};
+
+/// Where a program is looked for that names no path, unless the function says otherwise.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Stands for a free port in `fprocess` and `upstream_url`.
+const PORT: &str = "$PORT";
+/// The variables that hold the upstream of a watchdog in mode `http`.
+const UPSTREAM_VARIABLES: [&str; 2] = ["upstream_url", "http_upstream_url"];
+
+/// A deployment with everything looked up, so that replicas of it can be started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Launch {
+    environment: Texts,
+    directory: PathBuf,
+    secrets: Vec<String>,
+    uid: u32,
+    memory_limit: Option<u64>,
+    cpu_limit_millis: Option<u64>,
+    read_only_root: bool,
+    private_network: bool,
+}
+
+impl Launch {
+    /// Looks everything up.
+    ///
+    /// # Errors
+    /// [`ProviderError::Invalid`] when there is no program for it here, or when this machine cannot give what it needs.
+    pub(crate) fn prepare(
+        record: &FunctionRecord,
+        images: &ImageMap,
+        functions_dir: &std::path::Path,
+        machine: &Capabilities,
+    ) -> Result<Self, ProviderError> {
+        let deployment = &record.deployment;
+        let mapped = images.program(&deployment.image);
+        let environment = environment(deployment, mapped)?;
+        can_have_secrets(deployment, machine)?;
+        let amount = |text: Option<&String>, parse: fn(&str) -> Result<u64, String>| {
+            text.filter(|text| !text.is_empty())
+                .and_then(|text| parse(text).ok())
+        };
+        let limits = deployment.limits.as_ref();
+        Ok(Self {
+            private_network: private_network(
+                &environment,
+                record.replicas,
+                &machine.network_namespace,
+            )?,
+            environment,
+            directory: mapped
+                .and_then(|program| program.directory.clone())
+                .unwrap_or_else(|| functions_dir.to_owned()),
+            secrets: deployment.secrets.clone(),
+            uid: record.uid,
+            memory_limit: amount(limits.map(|limits| &limits.memory), quantity::memory_bytes),
+            cpu_limit_millis: amount(limits.map(|limits| &limits.cpu), quantity::cpu_millis),
+            read_only_root: deployment.read_only_root_filesystem,
+        })
+    }
+
+    /// Names of the secrets to be read when a replica starts.
+    pub(crate) fn secrets(&self) -> &[String] {
+        &self.secrets
+    }
+
+    /// The memory limit in bytes.
+    pub(crate) fn memory_limit(&self) -> Option<u64> {
+        self.memory_limit
+    }
+
+    /// A variable of the function's environment.
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).map(String::as_str)
+    }
+
+    /// What the sandbox needs for one replica.
+    pub(crate) fn spec(
+        &self,
+        id: String,
+        secrets: Vec<(String, Vec<u8>)>,
+    ) -> std::io::Result<ReplicaSpec> {
+        let port = if self.environment.values().any(|value| value.contains(PORT)) {
+            free_port()?.to_string()
+        } else {
+            String::new()
+        };
+        let with_port = |name: &str, value: &str| {
+            let takes_port = matches!(name, "fprocess" | "function_process")
+                || UPSTREAM_VARIABLES.contains(&name);
+            if takes_port {
+                value.replace(PORT, &port)
+            } else {
+                value.to_owned()
+            }
+        };
+        let arguments = [
+            "fwatchdog",
+            "--inherit-listener",
+            "--metrics-port",
+            "0",
+            "--healthcheck-interval",
+            "0",
+        ];
+        Ok(ReplicaSpec {
+            id,
+            program: None,
+            argv: arguments.map(str::to_owned).to_vec(),
+            env: self
+                .environment
+                .iter()
+                .map(|(name, value)| (name.clone(), with_port(name, value)))
+                .collect(),
+            cwd: self.directory.clone(),
+            uid: Some(self.uid),
+            secrets,
+            memory_limit: self.memory_limit,
+            cpu_limit_millis: self.cpu_limit_millis,
+            read_only_root: self.read_only_root,
+            private_network: self.private_network,
+        })
+    }
+}
+
+/// A listener for one replica, on a free port.
+pub(crate) fn listener(address: IpAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(SocketAddr::new(address, 0))
+}
+
+/// A port that nobody has right now.
+fn free_port() -> std::io::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+/// The function's own environment and nothing else: what the image would have set, then what was deployed.
+fn environment(
+    deployment: &FunctionDeployment,
+    mapped: Option<&Program>,
+) -> Result<Texts, ProviderError> {
+    let mut variables = mapped
+        .map(|program| program.environment.clone())
+        .unwrap_or_default();
+    if let Some(program) = mapped {
+        variables.insert("fprocess".to_owned(), program.command.clone());
+    }
+    if !deployment.env_process.is_empty() {
+        variables.insert("fprocess".to_owned(), deployment.env_process.clone());
+    }
+    variables.extend(deployment.env_vars.clone());
+    if variables
+        .get("fprocess")
+        .or(variables.get("function_process"))
+        .is_none_or(|program| program.trim().is_empty())
+    {
+        let reason = format!(
+            "`{}` has no program here; set envProcess to the program to run, or map the image in image_map",
+            deployment.image
+        );
+        return Err(ProviderError::invalid("image", reason));
+    }
+    variables
+        .entry("PATH".to_owned())
+        .or_insert_with(|| DEFAULT_PATH.to_owned());
+    Ok(variables)
+}
+
+fn can_have_secrets(
+    deployment: &FunctionDeployment,
+    machine: &Capabilities,
+) -> Result<(), ProviderError> {
+    match &machine.mount_namespace {
+        Support::No(reason) if !deployment.secrets.is_empty() => {
+            let reason = format!(
+                "secrets need a mount namespace, which this machine does not give ({reason})"
+            );
+            Err(ProviderError::invalid("secrets", reason))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether replicas need a loopback of their own: their upstream has a port that is not theirs to choose.
+fn private_network(
+    variables: &Texts,
+    replicas: u64,
+    network: &Support,
+) -> Result<bool, ProviderError> {
+    let pinned = variables.get("mode").is_some_and(|mode| mode == "http")
+        && UPSTREAM_VARIABLES
+            .iter()
+            .any(|name| variables.get(*name).is_some_and(|url| !url.contains(PORT)));
+    match network {
+        _ if !pinned => Ok(false),
+        Support::Yes => Ok(true),
+        Support::No(_) if replicas <= 1 => Ok(false),
+        Support::No(reason) => {
+            let reason = format!(
+                "the pinned port of upstream_url allows one replica only on this machine ({reason}); write {PORT} instead of the port"
+            );
+            Err(ProviderError::invalid("envVars.upstream_url", reason))
+        }
+    }
+}
+
+/// The names by which replicas are told apart in logs and cgroups: the function's name and a number.
+pub(crate) fn replica_id(name: &FunctionName, number: u64) -> String {
+    format!("{}-{number}", name.name())
+}

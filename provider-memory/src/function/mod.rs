@@ -1,0 +1,11 @@
+//! One deployed function: its replicas, its log, and the one place that decides what runs.
+
+mod launch;
+mod log_book;
+mod replica;
+mod runner;
+mod slots;
+
+pub(crate) use launch::Launch;
+pub(crate) use log_book::LogBook;
+pub(crate) use runner::{Runner, Tools};

@@ -1,0 +1,279 @@
+//! The life of one replica: started, ready, drained, gone.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use faas_http::duration;
+use faas_http::forward::Upstream;
+use faas_provider::Endpoint;
+use reqwest::StatusCode;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::LogBook;
+use super::launch::{self, Launch};
+use super::runner::Tools;
+use crate::sandbox::{self, Exit};
+
+/// How often a replica that is not ready yet is asked again: at first, and at most.
+const FIRST_PROBE: Duration = Duration::from_millis(2);
+const SLOWEST_PROBE: Duration = Duration::from_millis(500);
+/// How often a ready replica is asked whether it still is.
+const PROBE_INTERVAL: Duration = Duration::from_secs(10);
+/// How long an answer may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// What the watchdog gives calls in flight where the function says nothing.
+const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
+/// What the watchdog may take beyond its drain before it is killed.
+const DRAIN_MARGIN: Duration = Duration::from_secs(3);
+
+/// What happened to a replica.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// It answers.
+    Ready(Endpoint),
+    /// It answered before, and does not now.
+    NotReady,
+    /// It is gone; why, unless it was asked to go.
+    Ended(String),
+}
+
+/// Runs one replica from start to end. Ends early, with a drain, when `stop` is cancelled.
+pub(super) struct Replica {
+    pub(super) number: u64,
+    pub(super) id: String,
+    pub(super) launch: Arc<Launch>,
+    pub(super) namespace: String,
+    pub(super) tools: Arc<Tools>,
+    pub(super) log: Arc<LogBook>,
+    pub(super) stop: CancellationToken,
+    pub(super) events: mpsc::UnboundedSender<(u64, Event)>,
+}
+
+impl Replica {
+    pub(super) async fn run(self) {
+        let ended = match self.start().await {
+            Ok((replica, address)) => self.attend(replica, address).await,
+            Err(reason) => reason,
+        };
+        self.tell(Event::Ended(ended));
+    }
+
+    fn tell(&self, event: Event) {
+        // Nobody listens any more once the function is gone.
+        let _ = self.events.send((self.number, event));
+    }
+
+    async fn start(&self) -> Result<(sandbox::Replica, SocketAddr), String> {
+        let mut secrets = Vec::new();
+        for name in self.launch.secrets() {
+            let value = self
+                .tools
+                .ledger
+                .read(|records| records.secret(&self.namespace, name).cloned());
+            let value = value.ok_or_else(|| format!("secret {name} is gone"))?;
+            secrets.push((name.clone(), value.0));
+        }
+        let listener = launch::listener(self.tools.address)
+            .map_err(|error| format!("no port can be had: {error}"))?;
+        let address = listener.local_addr().map_err(|error| error.to_string())?;
+        let spec = self
+            .launch
+            .spec(self.id.clone(), secrets)
+            .map_err(|error| error.to_string())?;
+        let replica = self
+            .tools
+            .sandbox
+            .start(spec, listener)
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok((replica, address))
+    }
+
+    /// Stays with a started replica until it has ended; gives the reason.
+    async fn attend(&self, mut replica: sandbox::Replica, address: SocketAddr) -> String {
+        let (stdout, stderr) = (replica.take_stdout(), replica.take_stderr());
+        let log = Arc::clone(&self.log);
+        let id = self.id.clone();
+        let reading = tokio::spawn(async move {
+            let copy = async |from: Option<_>| {
+                if let Some(from) = from {
+                    log.copy(&id, from).await;
+                }
+            };
+            let errors = async |from: Option<_>| {
+                if let Some(from) = from {
+                    log.copy(&id, from).await;
+                }
+            };
+            tokio::join!(copy(stdout), errors(stderr));
+        });
+        let exit = tokio::select! {
+            exit = replica.wait() => Some(exit),
+            () = self.stop.cancelled() => None,
+            never = self.probe(address) => match never {},
+            never = self.watch_memory(&replica) => match never {},
+        };
+        let reason = match exit {
+            Some(exit) => self.reason(exit),
+            None => {
+                self.drain(&replica).await;
+                String::new()
+            }
+        };
+        // The last words, unless somebody outside of the sandbox holds the pipe.
+        let _ = timeout(Duration::from_secs(1), reading).await;
+        reason
+    }
+
+    fn reason(&self, exit: Exit) -> String {
+        let memory = if exit.oom_killed {
+            ", killed for its memory limit"
+        } else {
+            ""
+        };
+        format!("the watchdog ended ({}{memory})", exit.status)
+    }
+
+    /// SIGTERM, the time that the watchdog gives its calls, then the end.
+    async fn drain(&self, replica: &sandbox::Replica) {
+        replica.terminate();
+        let own = self
+            .launch
+            .variable("write_timeout")
+            .and_then(|text| duration::parse(text).ok());
+        let limit = own.unwrap_or(DEFAULT_DRAIN) + DRAIN_MARGIN;
+        if timeout(limit, replica.wait()).await.is_err() {
+            self.log.write(
+                &self.id,
+                format!(
+                    "killed: still running {} after SIGTERM",
+                    duration::format(limit)
+                ),
+            );
+            replica.kill();
+            replica.wait().await;
+        }
+    }
+
+    /// Asks the replica whether it is ready, as long as it lives, and tells every change.
+    async fn probe(&self, address: SocketAddr) -> std::convert::Infallible {
+        let endpoint = address
+            .to_string()
+            .parse()
+            .map(|authority| Upstream::new(self.id.clone(), authority));
+        let url = format!("http://{address}{}", self.tools.ready_path);
+        let mut pause = FIRST_PROBE;
+        let mut ready = false;
+        loop {
+            let answers = self.answers(&url).await;
+            match (ready, answers, &endpoint) {
+                (false, true, Ok(endpoint)) => self.tell(Event::Ready(Arc::clone(endpoint))),
+                (true, false, _) => self.tell(Event::NotReady),
+                _ => {}
+            }
+            ready = answers;
+            pause = if ready {
+                PROBE_INTERVAL
+            } else {
+                (pause * 2).min(SLOWEST_PROBE)
+            };
+            sleep(pause).await;
+            if ready {
+                pause = FIRST_PROBE;
+            }
+        }
+    }
+
+    async fn answers(&self, url: &str) -> bool {
+        let asked = self
+            .tools
+            .probes
+            .get(url)
+            .timeout(PROBE_TIMEOUT)
+            .send()
+            .await;
+        // A replica at its limit of calls is busy, not broken.
+        asked.is_ok_and(|answer| {
+            answer.status().is_success() || answer.status() == StatusCode::TOO_MANY_REQUESTS
+        })
+    }
+
+    /// Says in the log, as it happens, that the memory limit was hit.
+    async fn watch_memory(&self, replica: &sandbox::Replica) -> std::convert::Infallible {
+        let mut kills = replica.oom_kills();
+        while kills.changed().await.is_ok() {
+            let limit = self.launch.memory_limit().unwrap_or_default();
+            self.log.write(
+                &self.id,
+                format!("memory limit of {limit} bytes reached: a process was killed"),
+            );
+        }
+        std::future::pending().await
+    }
+}
+
+/// When a crashed replica may start again: at once, then ever later, up to half a minute.
+#[derive(Debug, Default)]
+pub(super) struct BackOff {
+    failures: u32,
+    until: Option<Instant>,
+}
+
+impl BackOff {
+    const FIRST: Duration = Duration::from_millis(100);
+    const LONGEST: Duration = Duration::from_secs(30);
+    /// A replica that was ready for this long did not fail to start.
+    const STEADY: Duration = Duration::from_secs(10);
+
+    /// Notes an end that nobody asked for, of a replica that had been ready for so long.
+    pub(super) fn failed(&mut self, ready_for: Option<Duration>) {
+        if ready_for.is_some_and(|time| time >= Self::STEADY) {
+            *self = Self::default();
+        }
+        let pause = Self::FIRST
+            .saturating_mul(1 << self.failures.min(16))
+            .min(Self::LONGEST);
+        self.failures += 1;
+        self.until = Some(Instant::now() + pause);
+    }
+
+    /// When the next replica may start; `None` for at once.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.until.filter(|until| *until > Instant::now())
+    }
+
+    /// Forgets, because something else is to be run now.
+    pub(super) fn reset(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_pause_grows_with_each_failure_and_is_forgotten_after_a_steady_run() {
+        let mut back_off = BackOff::default();
+        let mut pause = |ready_for| {
+            back_off.failed(ready_for);
+            back_off.until().unwrap() - Instant::now()
+        };
+        assert_eq!(pause(None), Duration::from_millis(100));
+        assert_eq!(
+            pause(Some(Duration::from_secs(1))),
+            Duration::from_millis(200)
+        );
+        for _ in 0..20 {
+            pause(None);
+        }
+        assert_eq!(pause(None), BackOff::LONGEST);
+        assert_eq!(
+            pause(Some(Duration::from_secs(11))),
+            Duration::from_millis(100)
+        );
+    }
+}

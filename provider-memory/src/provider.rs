@@ -1,0 +1,458 @@
+//! The provider's trait over records and runners. Every change goes through the ledger, which saves it before it happens.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use faas_provider::{
+    EndpointTable, FunctionDeployment, FunctionEndpoints, FunctionName, FunctionNamespace,
+    FunctionStatus, LogRequest, LogStream, MIN_LABEL, Provider, ProviderError, ProviderInfo,
+    Secret, VersionInfo, scale_label,
+};
+use time::OffsetDateTime;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::Settings;
+use crate::function::{Launch, Runner, Tools};
+use crate::image_map::ImageMap;
+use crate::records::{FunctionRecord, Records, SecretValue};
+
+/// Functions as processes on this machine. Cheap to clone.
+#[derive(Clone)]
+pub struct MemoryProvider(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    tools: Arc<Tools>,
+    runners: Mutex<HashMap<FunctionName, Runner>>,
+}
+
+impl MemoryProvider {
+    pub(crate) fn new(settings: Settings, tools: Arc<Tools>) -> Self {
+        Self(Arc::new(Inner {
+            settings,
+            tools,
+            runners: Mutex::default(),
+        }))
+    }
+
+    /// Starts everything that the records know, then says that the table is complete. A function that cannot run here
+    /// any more is kept, and says why in its log.
+    pub(crate) fn restore(&self) {
+        let functions = self
+            .0
+            .tools
+            .ledger
+            .read(|records| records.functions.clone());
+        for (name, record) in functions {
+            let name = FunctionName::parse(&name, &self.0.settings.default_namespace);
+            match self.0.launch(&record) {
+                Ok(launch) => self.0.run(name, &record, launch),
+                Err(error) => {
+                    tracing::error!(function = %name, %error, "a function of the last run cannot run here");
+                    // It exists all the same: callers get 503, not 404.
+                    self.0
+                        .tools
+                        .publisher
+                        .publish(&name, FunctionEndpoints::default());
+                }
+            }
+        }
+        self.0.tools.publisher.set_complete();
+    }
+
+    /// Drains every replica; ends when none is left.
+    pub(crate) async fn stop(&self) {
+        let runners: Vec<Runner> = self.0.runners().drain().map(|(_, runner)| runner).collect();
+        let mut tasks = JoinSet::new();
+        for runner in runners {
+            tasks.spawn(runner.stop());
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+
+    /// Makes a change that goes on to its end even if the caller hangs up in the middle.
+    async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Inner, &mut Records) -> Result<T, ProviderError> + Send + 'static,
+        then: impl FnOnce(&Inner, T) + Send + 'static,
+    ) -> Result<(), ProviderError> {
+        let inner = Arc::clone(&self.0);
+        let task = tokio::spawn(async move {
+            let ledger = &inner.tools.ledger;
+            ledger
+                .change(
+                    |records| change(&inner, records),
+                    |changed| then(&inner, changed),
+                )
+                .await
+        });
+        task.await.map_err(ProviderError::backend)?
+    }
+}
+
+impl Inner {
+    fn runners(&self) -> MutexGuard<'_, HashMap<FunctionName, Runner>> {
+        self.runners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks up what it takes to run a deployment; the image map is read anew, so that it can be edited at any time.
+    fn launch(&self, record: &FunctionRecord) -> Result<Launch, ProviderError> {
+        let images = match &self.settings.image_map {
+            Some(path) => ImageMap::read(path).map_err(ProviderError::Unavailable)?,
+            None => ImageMap::default(),
+        };
+        Launch::prepare(
+            record,
+            &images,
+            &self.settings.functions_dir,
+            self.tools.sandbox.capabilities(),
+        )
+    }
+
+    fn run(&self, name: FunctionName, record: &FunctionRecord, launch: Launch) {
+        let runner = Runner::start(name.clone(), record, launch, Arc::clone(&self.tools));
+        self.runners().insert(name, runner);
+    }
+
+    fn status(&self, name: &FunctionName, record: &FunctionRecord) -> FunctionStatus {
+        let available = self.runners().get(name).map_or(0, Runner::available);
+        FunctionStatus {
+            replicas: record.replicas,
+            available_replicas: available.min(record.replicas),
+            created_at: Some(record.created_at),
+            ..FunctionStatus::of(name, &record.deployment)
+        }
+    }
+}
+
+/// Replicas to begin with, or to go on with: the minimum label, where it is set and more.
+fn at_least_minimum(deployment: &FunctionDeployment, replicas: u64) -> u64 {
+    scale_label(&deployment.labels, MIN_LABEL)
+        .ok()
+        .flatten()
+        .map_or(replicas, |min| min.max(replicas))
+}
+
+fn secrets_exist(
+    records: &Records,
+    namespace: &str,
+    names: &[String],
+) -> Result<(), ProviderError> {
+    match names
+        .iter()
+        .find(|name| records.secret(namespace, name).is_none())
+    {
+        Some(name) => {
+            let reason =
+                format!("`{name}` does not exist in namespace {namespace}; create it first");
+            Err(ProviderError::invalid("secrets", reason))
+        }
+        None => Ok(()),
+    }
+}
+
+fn namespace_exists(records: &Records, namespace: &str) -> Result<(), ProviderError> {
+    if records.has_namespace(namespace) {
+        return Ok(());
+    }
+    Err(ProviderError::NamespaceNotFound(namespace.to_owned()))
+}
+
+/// As [`namespace_exists`], where the namespace is a field of a body that the caller can mend.
+fn namespace_field(records: &Records, namespace: &str) -> Result<(), ProviderError> {
+    if records.has_namespace(namespace) {
+        return Ok(());
+    }
+    Err(ProviderError::invalid(
+        "namespace",
+        format!("`{namespace}` does not exist; create it first"),
+    ))
+}
+
+fn secret_bytes(secret: &Secret) -> Result<SecretValue, ProviderError> {
+    secret
+        .bytes()
+        .map(SecretValue)
+        .map_err(|reason| ProviderError::invalid("rawValue", reason))
+}
+
+#[async_trait]
+impl Provider for MemoryProvider {
+    fn info(&self) -> ProviderInfo {
+        ProviderInfo {
+            provider: "provider-memory".to_owned(),
+            orchestration: "processes".to_owned(),
+            version: VersionInfo::of_release(env!("CARGO_PKG_VERSION")),
+        }
+    }
+
+    fn endpoints(&self) -> watch::Receiver<EndpointTable> {
+        self.0.tools.publisher.watch()
+    }
+
+    async fn list(&self, namespace: &str) -> Result<Vec<FunctionStatus>, ProviderError> {
+        self.0.tools.ledger.read(|records| {
+            namespace_exists(records, namespace)?;
+            let default = &self.0.settings.default_namespace;
+            let named = records
+                .functions
+                .iter()
+                .map(|(name, record)| (FunctionName::parse(name, default), record));
+            let here = named.filter(|(name, _)| name.namespace() == namespace);
+            Ok(here
+                .map(|(name, record)| self.0.status(&name, record))
+                .collect())
+        })
+    }
+
+    async fn status(
+        &self,
+        name: &FunctionName,
+        _usage: bool,
+    ) -> Result<FunctionStatus, ProviderError> {
+        self.0
+            .tools
+            .ledger
+            .read(|records| Ok(self.0.status(name, records.function(name)?)))
+    }
+
+    async fn deploy(
+        &self,
+        name: &FunctionName,
+        deployment: FunctionDeployment,
+    ) -> Result<(), ProviderError> {
+        let name = name.clone();
+        let change = move |inner: &Inner, records: &mut Records| {
+            namespace_field(records, name.namespace())?;
+            if records.functions.contains_key(name.as_str()) {
+                return Err(ProviderError::AlreadyExists(format!("function {name}")));
+            }
+            secrets_exist(records, name.namespace(), &deployment.secrets)?;
+            let record = FunctionRecord {
+                replicas: at_least_minimum(&deployment, 1),
+                created_at: OffsetDateTime::now_utc(),
+                uid: records.free_uid(),
+                deployment,
+            };
+            let launch = inner.launch(&record)?;
+            records.functions.insert(name.to_string(), record.clone());
+            Ok((name, record, launch))
+        };
+        self.change(change, |inner, (name, record, launch)| {
+            inner.run(name, &record, launch);
+        })
+        .await
+    }
+
+    async fn update(
+        &self,
+        name: &FunctionName,
+        deployment: FunctionDeployment,
+    ) -> Result<(), ProviderError> {
+        let name = name.clone();
+        let change = move |inner: &Inner, records: &mut Records| {
+            let old = records.function(&name)?;
+            secrets_exist(records, name.namespace(), &deployment.secrets)?;
+            let record = FunctionRecord {
+                replicas: at_least_minimum(&deployment, old.replicas),
+                created_at: old.created_at,
+                uid: old.uid,
+                deployment,
+            };
+            let launch = inner.launch(&record)?;
+            records.functions.insert(name.to_string(), record.clone());
+            Ok((name, record, launch))
+        };
+        let then =
+            |inner: &Inner, (name, record, launch): (FunctionName, FunctionRecord, Launch)| {
+                if let Some(runner) = inner.runners().get(&name) {
+                    runner.update(&record, launch);
+                    return;
+                }
+                inner.run(name, &record, launch);
+            };
+        self.change(change, then).await
+    }
+
+    async fn delete(&self, name: &FunctionName) -> Result<(), ProviderError> {
+        let name = name.clone();
+        let change = move |_: &Inner, records: &mut Records| {
+            records.function(&name)?;
+            records.functions.remove(name.as_str());
+            Ok(name)
+        };
+        let then = |inner: &Inner, name: FunctionName| {
+            let runner = inner.runners().remove(&name);
+            // The replicas drain on their own; nobody waits for them.
+            drop(runner.map(Runner::stop));
+        };
+        self.change(change, then).await
+    }
+
+    async fn scale(&self, name: &FunctionName, replicas: u64) -> Result<(), ProviderError> {
+        let name = name.clone();
+        let change = move |inner: &Inner, records: &mut Records| {
+            let mut record = records.function(&name)?.clone();
+            record.replicas = replicas;
+            // A pinned port may allow one replica only.
+            inner.launch(&record)?;
+            records.functions.insert(name.to_string(), record);
+            Ok((name, replicas))
+        };
+        let then = |inner: &Inner, (name, replicas): (FunctionName, u64)| {
+            if let Some(runner) = inner.runners().get(&name) {
+                runner.scale(replicas);
+            }
+        };
+        self.change(change, then).await
+    }
+
+    async fn logs(
+        &self,
+        name: &FunctionName,
+        request: LogRequest,
+    ) -> Result<LogStream, ProviderError> {
+        self.0
+            .tools
+            .ledger
+            .read(|records| records.function(name).map(drop))?;
+        let runners = self.0.runners();
+        let runner = runners
+            .get(name)
+            .ok_or_else(|| ProviderError::NotReady(name.clone()))?;
+        Ok(runner.log().read(&request))
+    }
+
+    async fn namespaces(&self) -> Result<Vec<FunctionNamespace>, ProviderError> {
+        Ok(self
+            .0
+            .tools
+            .ledger
+            .read(|records| records.namespaces.values().cloned().collect()))
+    }
+
+    async fn create_namespace(&self, namespace: FunctionNamespace) -> Result<(), ProviderError> {
+        let change = |_: &Inner, records: &mut Records| {
+            if records.has_namespace(&namespace.name) {
+                return Err(ProviderError::AlreadyExists(format!(
+                    "namespace {}",
+                    namespace.name
+                )));
+            }
+            records.namespaces.insert(namespace.name.clone(), namespace);
+            Ok(())
+        };
+        self.change(change, |_, ()| ()).await
+    }
+
+    async fn update_namespace(&self, namespace: FunctionNamespace) -> Result<(), ProviderError> {
+        let change = |_: &Inner, records: &mut Records| {
+            namespace_exists(records, &namespace.name)?;
+            records.namespaces.insert(namespace.name.clone(), namespace);
+            Ok(())
+        };
+        self.change(change, |_, ()| ()).await
+    }
+
+    async fn delete_namespace(&self, name: &str) -> Result<(), ProviderError> {
+        let name = name.to_owned();
+        let change = move |inner: &Inner, records: &mut Records| {
+            namespace_exists(records, &name)?;
+            if name == inner.settings.default_namespace {
+                return Err(ProviderError::InUse(format!(
+                    "namespace {name} is the default one and stays"
+                )));
+            }
+            let suffix = format!(".{name}");
+            let functions = records
+                .functions
+                .keys()
+                .filter(|function| function.ends_with(&suffix))
+                .count();
+            let secrets = records
+                .secrets
+                .get(&name)
+                .map_or(0, |secrets| secrets.len());
+            if functions + secrets > 0 {
+                let reason = format!(
+                    "namespace {name} still has {functions} functions and {secrets} secrets"
+                );
+                return Err(ProviderError::InUse(reason));
+            }
+            records.namespaces.remove(&name);
+            Ok(())
+        };
+        self.change(change, |_, ()| ()).await
+    }
+
+    async fn secrets(&self, namespace: &str) -> Result<Vec<String>, ProviderError> {
+        self.0.tools.ledger.read(|records| {
+            namespace_exists(records, namespace)?;
+            Ok(records
+                .secrets
+                .get(namespace)
+                .map(|secrets| secrets.keys().cloned().collect())
+                .unwrap_or_default())
+        })
+    }
+
+    async fn create_secret(&self, namespace: &str, secret: Secret) -> Result<(), ProviderError> {
+        let value = secret_bytes(&secret)?;
+        let namespace = namespace.to_owned();
+        let change = move |_: &Inner, records: &mut Records| {
+            namespace_field(records, &namespace)?;
+            let secrets = records.secrets.entry(namespace).or_default();
+            if secrets.contains_key(&secret.name) {
+                return Err(ProviderError::AlreadyExists(format!(
+                    "secret {}",
+                    secret.name
+                )));
+            }
+            secrets.insert(secret.name, value);
+            Ok(())
+        };
+        self.change(change, |_, ()| ()).await
+    }
+
+    async fn update_secret(&self, namespace: &str, secret: Secret) -> Result<(), ProviderError> {
+        let value = secret_bytes(&secret)?;
+        let namespace = namespace.to_owned();
+        let change = move |_: &Inner, records: &mut Records| {
+            let known = records
+                .secrets
+                .get_mut(&namespace)
+                .and_then(|secrets| secrets.get_mut(&secret.name));
+            *known.ok_or(ProviderError::SecretNotFound {
+                name: secret.name,
+                namespace,
+            })? = value;
+            Ok(())
+        };
+        self.change(change, |_, ()| ()).await
+    }
+
+    async fn delete_secret(&self, namespace: &str, name: &str) -> Result<(), ProviderError> {
+        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        let change = move |_: &Inner, records: &mut Records| {
+            if records.secret(&namespace, &name).is_none() {
+                return Err(ProviderError::SecretNotFound { name, namespace });
+            }
+            let suffix = format!(".{namespace}");
+            let uses = |(function, record): &(&String, &FunctionRecord)| {
+                function.ends_with(&suffix) && record.deployment.secrets.contains(&name)
+            };
+            if let Some((function, _)) = records.functions.iter().find(uses) {
+                return Err(ProviderError::InUse(format!(
+                    "secret {name} is used by function {function}"
+                )));
+            }
+            if let Some(secrets) = records.secrets.get_mut(&namespace) {
+                secrets.remove(&name);
+            }
+            Ok(())
+        };
+        self.change(change, |_, ()| ()).await
+    }
+}
