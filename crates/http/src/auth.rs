@@ -65,13 +65,9 @@ impl Pair {
     }
 
     fn read(directory: &Path) -> Result<Self, Error> {
-        let read = |file: &str| {
-            let path = directory.join(file);
-            std::fs::read_to_string(&path).map_err(|source| Error { path, source })
-        };
         Ok(Self {
-            user: read(USER_FILE)?.trim().to_owned(),
-            password: read(PASSWORD_FILE)?.trim().to_owned(),
+            user: read(directory.join(USER_FILE))?,
+            password: read(directory.join(PASSWORD_FILE))?,
         })
     }
 
@@ -79,6 +75,16 @@ impl Pair {
     fn admits(&self, user: &[u8], password: &[u8]) -> bool {
         (self.user.as_bytes().ct_eq(user) & self.password.as_bytes().ct_eq(password)).into()
     }
+}
+
+/// A file's text without the blanks around it. An empty file counts as unreadable: it is one that is being written just
+/// now, or a mistake that would let everybody in.
+fn read(path: PathBuf) -> Result<String, Error> {
+    let text = std::fs::read_to_string(&path).and_then(|text| match text.trim() {
+        "" => Err(std::io::Error::other("it is empty")),
+        text => Ok(text.to_owned()),
+    });
+    text.map_err(|source| Error { path, source })
 }
 
 /// Who may enter. Cheap to clone; rotated files count from the next request on.
@@ -90,7 +96,7 @@ enum Source {
     Fixed(Pair),
     Files {
         directory: PathBuf,
-        current: Mutex<(Option<SystemTime>, Pair)>,
+        current: Mutex<(Changed, Pair)>,
     },
 }
 
@@ -113,7 +119,8 @@ impl Credentials {
         })))
     }
 
-    /// The pair as it is now, read again when a file has changed. A file that vanished leaves the last pair in force.
+    /// The pair as it is now, read again when a file has changed. A file that vanished or is empty leaves the last
+    /// pair in force.
     #[must_use]
     pub fn pair(&self) -> Pair {
         match &*self.0 {
@@ -144,13 +151,16 @@ impl Credentials {
     }
 }
 
-fn changed(directory: &Path) -> Option<SystemTime> {
+/// When the two files last changed. Both, not the later one: a file put in place may be older than its sibling.
+type Changed = [Option<SystemTime>; 2];
+
+fn changed(directory: &Path) -> Changed {
     let modified = |file: &str| {
         std::fs::metadata(directory.join(file))
             .and_then(|file| file.modified())
             .ok()
     };
-    modified(USER_FILE).max(modified(PASSWORD_FILE))
+    [USER_FILE, PASSWORD_FILE].map(modified)
 }
 
 /// User and password of an `Authorization: Basic` value.
@@ -207,25 +217,41 @@ mod tests {
         assert!(!credentials.admit(&HeaderMap::new()));
     }
 
+    /// Puts a password in place, in a file so many seconds older than now.
+    fn rotate(directory: &Path, password: &str, age: u64) {
+        let path = directory.join(PASSWORD_FILE);
+        std::fs::write(&path, password).unwrap();
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        let age = std::time::Duration::from_secs(age);
+        file.set_modified(SystemTime::now() - age).unwrap();
+    }
+
     #[test]
-    fn rotated_files_count_without_a_restart() {
+    fn rotated_files_count_without_a_restart_older_ones_too() {
         let directory = tempfile::tempdir().unwrap();
-        let write = |password: &str, age: u64| {
-            std::fs::write(directory.path().join(USER_FILE), "admin\n").unwrap();
-            let path = directory.path().join(PASSWORD_FILE);
-            std::fs::write(&path, password).unwrap();
-            let file = std::fs::File::options().write(true).open(path).unwrap();
-            file.set_modified(SystemTime::now() + std::time::Duration::from_secs(age))
-                .unwrap();
-        };
-        write("old\n", 0);
+        std::fs::write(directory.path().join(USER_FILE), "admin\n").unwrap();
+        rotate(directory.path(), "old\n", 60);
         let credentials = Credentials::from_files(directory.path()).unwrap();
         assert_eq!(credentials.pair(), Pair::new("admin", "old"));
-        write("new", 60);
-        assert!(credentials.admit(&HeaderMap::from_iter([(
-            AUTHORIZATION,
-            Pair::new("admin", "new").header()
-        )])));
+        for (password, age) in [("newer", 30), ("restored", 90)] {
+            rotate(directory.path(), password, age);
+            let header = Pair::new("admin", password).header();
+            assert!(credentials.admit(&HeaderMap::from_iter([(AUTHORIZATION, header)])));
+        }
+    }
+
+    #[test]
+    fn an_empty_file_lets_nobody_in() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join(USER_FILE), "admin").unwrap();
+        rotate(directory.path(), " \n", 60);
+        let error = Credentials::from_files(directory.path()).unwrap_err();
+        assert!(error.to_string().ends_with("it is empty"), "{error}");
+
+        rotate(directory.path(), "secret", 50);
+        let credentials = Credentials::from_files(directory.path()).unwrap();
+        rotate(directory.path(), "", 40);
+        assert_eq!(credentials.pair(), Pair::new("admin", "secret"));
     }
 
     #[test]

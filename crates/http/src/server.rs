@@ -14,7 +14,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+use crate::linger::Lingering;
 
 /// Longest request line and headers; more is answered 431. The original's figure.
 const HEADER_LIMIT_BYTES: usize = 1024 * 1024 + 4096;
@@ -69,7 +72,8 @@ impl Server {
         self
     }
 
-    /// Longest time that calls in flight get once the server stops; without it they get as long as they need.
+    /// Longest time that calls in flight get once the server stops, then their connections are cut; without it they get
+    /// as long as they need.
     #[must_use]
     pub fn drain(mut self, limit: Option<Duration>) -> Self {
         self.drain = limit;
@@ -83,6 +87,7 @@ impl Server {
     }
 
     /// Serves until `shutdown` ends, then stops accepting, closes idle connections and waits for the calls in flight.
+    /// Nothing of it outlives this future: dropping it cuts all connections.
     ///
     /// # Errors
     /// None today; a listener that fails is tried again.
@@ -95,12 +100,14 @@ impl Server {
             ..
         } = self;
         let connections = GracefulShutdown::new();
+        let cut = CancellationToken::new();
+        let _cut_at_the_end = cut.clone().drop_guard();
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => serve(stream, peer, app.clone(), header_timeout, &connections),
+                    Ok((stream, peer)) => serve(stream, peer, app.clone(), header_timeout, &connections, cut.clone()),
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -129,10 +136,13 @@ fn serve(
     app: Router,
     limit: Option<Duration>,
     all: &GracefulShutdown,
+    cut: CancellationToken,
 ) {
     let _ = stream.set_nodelay(true);
     let answer = service_fn(move |request: hyper::Request<Incoming>| {
-        let mut request = request.map(Body::new);
+        let (parts, body) = request.into_parts();
+        let body = Body::new(Lingering::new(&parts.headers, body));
+        let mut request = hyper::Request::from_parts(parts, body);
         request.extensions_mut().insert(PeerAddr(peer));
         let app = app.clone();
         async move {
@@ -149,8 +159,11 @@ fn serve(
         .serve_connection(TokioIo::new(stream), answer);
     let connection = all.watch(connection);
     tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%peer, %error, "connection ended early");
+        tokio::select! {
+            ended = connection => if let Err(error) = ended {
+                tracing::debug!(%peer, %error, "connection ended early");
+            },
+            () = cut.cancelled() => tracing::debug!(%peer, "connection cut"),
         }
     });
 }

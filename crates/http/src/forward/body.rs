@@ -163,14 +163,22 @@ impl HttpBody for Lent {
 pub(super) struct Streamed {
     body: Incoming,
     patience: Patience,
+    sized: bool,
     _in_flight: InFlight,
 }
 
 impl Streamed {
-    pub(super) fn new(body: Incoming, silence: Option<Duration>, in_flight: InFlight) -> Self {
+    /// `sized` where the answer says its length itself.
+    pub(super) fn new(
+        body: Incoming,
+        silence: Option<Duration>,
+        sized: bool,
+        in_flight: InFlight,
+    ) -> Self {
         Self {
             body,
             patience: Patience::new(silence),
+            sized,
             _in_flight: in_flight,
         }
     }
@@ -205,7 +213,13 @@ impl HttpBody for Streamed {
         self.body.is_end_stream()
     }
 
+    /// Only what the upstream said: the answers to HEAD, and 304, have no body but a length all the same, and a router
+    /// that is told "empty" would write `Content-Length: 0` where the upstream kept silent.
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        if self.sized {
+            self.body.size_hint()
+        } else {
+            SizeHint::default()
+        }
     }
 }

@@ -51,7 +51,8 @@ pub(super) fn for_upstream(headers: &mut HeaderMap, peer: Option<IpAddr>) {
     let trailers = headers
         .get_all(TE)
         .iter()
-        .any(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"));
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"));
     strip_hop_by_hop(headers);
     headers.remove(TE);
     if trailers {
@@ -143,7 +144,7 @@ mod tests {
             ("keep-alive", "timeout=5"),
             ("transfer-encoding", "chunked"),
             ("upgrade", "h2c"),
-            ("te", "trailers"),
+            ("te", "deflate;q=0.5, trailers"),
             ("proxy-authorization", "x"),
             ("authorization", "kept"),
             ("content-length", "5"),

@@ -6,6 +6,7 @@
 //! the future or the response's body cancels the upstream's call.
 
 mod body;
+mod connect;
 mod headers;
 mod upstream;
 
@@ -14,17 +15,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme, Uri};
-use http::{HeaderMap, Request, Response, StatusCode};
-use hyper_util::client::legacy::connect::HttpConnector;
+use http::{Request, Response, StatusCode};
+use http_body::Body as _;
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
 
 use crate::PeerAddr;
 use body::{Fared, Held, Lent, Streamed};
+use connect::{Connector, Served};
 pub use headers::{FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, REMAINING_MS};
+use upstream::InFlight;
 pub use upstream::Upstream;
 
 /// How long a connection may take; the next upstream is tried then.
@@ -61,6 +65,9 @@ pub enum Failure {
     /// The answer did not begin in time.
     #[error("no answer within {}", crate::duration::format(*.0))]
     TimedOut(Duration),
+    /// The answer did not begin in the time that the caller gave with `X-Remaining-Ms`.
+    #[error("no answer within the {}ms that were left", .0.as_millis())]
+    NoTimeLeft(Duration),
     /// The caller stopped sending its body.
     #[error("the request body stalled")]
     CallerSilent,
@@ -79,7 +86,7 @@ impl Failure {
         match self {
             Self::NoUpstream => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreachable { .. } | Self::Broken { .. } => StatusCode::BAD_GATEWAY,
-            Self::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
+            Self::TimedOut(_) | Self::NoTimeLeft(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::CallerSilent => StatusCode::REQUEST_TIMEOUT,
             Self::CallerGone | Self::BadTarget(_) => StatusCode::BAD_REQUEST,
         }
@@ -93,6 +100,9 @@ impl Failure {
                 "no answer within {limit_name}={}",
                 crate::duration::format(*limit)
             ),
+            Self::NoTimeLeft(left) => {
+                format!("no answer within X-Remaining-Ms={}", left.as_millis())
+            }
             Self::Unreachable { .. } => "no replica can be reached".to_owned(),
             Self::Broken { .. } => "the replica broke off before it answered".to_owned(),
             other => other.to_string(),
@@ -103,7 +113,7 @@ impl Failure {
 /// Forwards calls. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Forwarder {
-    client: Client<HttpConnector, Lent>,
+    client: Client<Connector, Lent>,
     silence: Option<Duration>,
 }
 
@@ -111,17 +121,13 @@ impl Forwarder {
     /// A forwarder that gives up a body, in either direction, in which nothing moves for `silence`.
     #[must_use]
     pub fn new(silence: Option<Duration>) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        connector.set_nodelay(true);
-        connector.set_tcp_user_timeout(Some(TCP_SILENCE));
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
             .http1_title_case_headers(true)
             .http1_max_buf_size(HEAD_LIMIT_BYTES)
-            .build(connector);
+            .build(Connector::new(CONNECT_TIMEOUT, TCP_SILENCE));
         Self { client, silence }
     }
 
@@ -140,8 +146,8 @@ impl Forwarder {
         limit: Option<Duration>,
     ) -> Result<Response<Body>, Failure> {
         let (mut parts, body) = request.into_parts();
-        let limit = headers::remaining(&parts.headers, limit);
-        let deadline = limit.map(|limit| Instant::now() + limit);
+        let left = headers::remaining(&parts.headers, limit);
+        let deadline = left.map(|left| Instant::now() + left);
         let peer: Option<IpAddr> = parts.extensions.get::<PeerAddr>().map(|peer| peer.0.ip());
         headers::for_upstream(&mut parts.headers, peer);
 
@@ -151,7 +157,7 @@ impl Forwarder {
             None => answer.await,
             Some(deadline) => tokio::time::timeout_at(deadline, answer)
                 .await
-                .unwrap_or(Err(Failure::TimedOut(limit.unwrap_or_default()))),
+                .unwrap_or_else(|_| Err(too_late(left.unwrap_or_default(), limit))),
         }
     }
 
@@ -168,23 +174,21 @@ impl Forwarder {
         while let Some(upstream) = upstream::choose(upstreams, &tried) {
             let in_flight = upstream.enter();
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            match self
-                .client
-                .request(outgoing(parts, body.lend(), upstream, target, left)?)
-                .await
-            {
+            let request = outgoing(parts, body.lend(), upstream, target, left)?;
+            let error = match self.client.request(request).await {
                 Ok(response) => {
-                    return Ok(incoming(response, |body| {
-                        Streamed::new(body, self.silence, in_flight)
-                    }));
+                    Served::note(response.extensions());
+                    return self.incoming(response, upstream, in_flight);
                 }
-                Err(error) => {
-                    last = failure(&error, upstream, body.fared());
-                    if !matches!(last, Failure::Unreachable { .. })
-                        || body.fared() != Fared::Untouched
-                    {
-                        return Err(last);
-                    }
+                Err(error) => error,
+            };
+            last = failure(&error, upstream, body.fared());
+            match again(&last, &error, parts, body.fared()) {
+                Again::No => return Err(last),
+                Again::Anew => {
+                    tracing::debug!(?upstream, "an idle connection had been closed; trying anew");
+                }
+                Again::Elsewhere => {
                     tracing::debug!(?upstream, %error, "an upstream cannot be reached; trying another");
                     upstream.eject();
                     tried.push(Arc::clone(upstream));
@@ -192,6 +196,63 @@ impl Forwarder {
             }
         }
         Err(last)
+    }
+
+    fn incoming(
+        &self,
+        response: Response<hyper::body::Incoming>,
+        upstream: &Upstream,
+        in_flight: InFlight,
+    ) -> Result<Response<Body>, Failure> {
+        let (mut parts, body) = response.into_parts();
+        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(Failure::Broken {
+                authority: upstream.authority().to_string(),
+                reason: "it switched protocols, which nobody asked for".to_owned(),
+            });
+        }
+        headers::for_caller(&mut parts.headers);
+        let sized = parts.headers.contains_key(CONTENT_LENGTH);
+        let mut answer = Response::new(Body::new(Streamed::new(
+            body,
+            self.silence,
+            sized,
+            in_flight,
+        )));
+        *answer.status_mut() = parts.status;
+        *answer.headers_mut() = parts.headers;
+        Ok(answer)
+    }
+}
+
+/// Which of the two limits it was.
+fn too_late(left: Duration, limit: Option<Duration>) -> Failure {
+    match limit {
+        Some(limit) if limit <= left => Failure::TimedOut(limit),
+        _ => Failure::NoTimeLeft(left),
+    }
+}
+
+/// Whether a call that failed may be made again.
+enum Again {
+    No,
+    /// An idle connection was closed just when the call was sent over it.
+    Anew,
+    /// Nothing was sent; another upstream may take it.
+    Elsewhere,
+}
+
+fn again(failure: &Failure, error: &ClientError, parts: &Parts, fared: Fared) -> Again {
+    match failure {
+        _ if fared != Fared::Untouched => Again::No,
+        Failure::Unreachable { .. } => Again::Elsewhere,
+        // RFC 9112, section 9.3.1: only what is safe to repeat, and only where it was not the first on its connection.
+        Failure::Broken { .. }
+            if parts.method.is_safe() && Served::before(error.connect_info()) =>
+        {
+            Again::Anew
+        }
+        _ => Again::No,
     }
 }
 
@@ -213,25 +274,18 @@ fn outgoing(
         .path_and_query(path.map_err(|_| bad())?)
         .build()
         .map_err(|_| bad())?;
+    // Said aloud, because the library takes a GET without a length for one without a body.
+    let chunked = body.size_hint().exact().is_none();
     let mut request = Request::new(body);
     *request.method_mut() = parts.method.clone();
     *request.uri_mut() = uri;
     *request.headers_mut() = parts.headers.clone();
     headers::set_remaining(request.headers_mut(), left);
+    if chunked {
+        let chunked = HeaderValue::from_static("chunked");
+        request.headers_mut().insert(TRANSFER_ENCODING, chunked);
+    }
     Ok(request)
-}
-
-fn incoming(
-    response: Response<hyper::body::Incoming>,
-    wrap: impl FnOnce(hyper::body::Incoming) -> Streamed,
-) -> Response<Body> {
-    let (parts, body) = response.into_parts();
-    let mut answer = Response::new(Body::new(wrap(body)));
-    *answer.status_mut() = parts.status;
-    let headers: &mut HeaderMap = answer.headers_mut();
-    *headers = parts.headers;
-    headers::for_caller(headers);
-    answer
 }
 
 fn failure(error: &ClientError, upstream: &Upstream, fared: Fared) -> Failure {

@@ -1,0 +1,126 @@
+//! Connections to upstreams that know whether they have served a call before.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use http::{Extensions, Uri};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tower::Service;
+
+/// Whether a connection has served a call. Travels with each answer, and with each failure, that came over it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Served(Arc<AtomicBool>);
+
+impl Served {
+    /// Notes that an answer came over the connection.
+    pub(super) fn note(answer: &Extensions) {
+        if let Some(served) = answer.get::<Self>() {
+            served.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the connection had served a call before this one failed.
+    pub(super) fn before(connection: Option<&Connected>) -> bool {
+        let mut extras = Extensions::new();
+        if let Some(connection) = connection {
+            connection.get_extras(&mut extras);
+        }
+        let served = extras.get::<Self>();
+        served.is_some_and(|served| served.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Opens connections.
+#[derive(Clone, Debug)]
+pub(super) struct Connector(HttpConnector);
+
+impl Connector {
+    /// A connector that gives a connection up after `timeout`, and one whose bytes stay unacknowledged for `silence`.
+    pub(super) fn new(timeout: Duration, silence: Duration) -> Self {
+        let mut inner = HttpConnector::new();
+        inner.set_connect_timeout(Some(timeout));
+        inner.set_nodelay(true);
+        inner.set_tcp_user_timeout(Some(silence));
+        Self(inner)
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = Opened;
+    type Error = <HttpConnector as Service<Uri>>::Error;
+    type Future = BoxFuture<'static, Result<Opened, Self::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let opening = self.0.call(uri);
+        Box::pin(async move {
+            Ok(Opened {
+                stream: opening.await?,
+                served: Served::default(),
+            })
+        })
+    }
+}
+
+/// An open connection.
+pub(super) struct Opened {
+    stream: TokioIo<TcpStream>,
+    served: Served,
+}
+
+impl Connection for Opened {
+    fn connected(&self) -> Connected {
+        self.stream.connected().extra(self.served.clone())
+    }
+}
+
+impl Read for Opened {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, into)
+    }
+}
+
+impl Write for Opened {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
+    }
+}
