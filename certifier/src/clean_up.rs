@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::failure::{Failure, Outcome};
 use crate::http::{Answer, Request};
@@ -72,7 +72,7 @@ async fn gone(platform: &Platform, made: &Made) -> Outcome {
     let there = answer
         .array()?
         .iter()
-        .any(|item| item["name"] == Value::from(name.as_str()));
+        .any(|item| item["name"] == name.as_str());
     match there {
         false => Ok(()),
         true => Err(Failure {

@@ -1,0 +1,140 @@
+//! A platform that does everything right passes, and is left as it was.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use certifier::{Credentials, Options, run, run_until};
+use serde_json::json;
+use tokio::sync::Notify;
+
+use crate::faults::{Fault, everything};
+use crate::model::{DEFAULT, Function, Model};
+
+#[tokio::test]
+async fn an_honest_gateway_passes_everything() {
+    let model = Arc::new(Model::gateway(None));
+    let report = run(everything(model.serve().await)).await;
+    assert!(report.failed().is_empty(), "{report}");
+    assert!(report.skipped().is_empty(), "{report}");
+    assert!(report.success());
+    assert!(report.passed().len() > 100, "{report}");
+}
+
+#[tokio::test]
+async fn what_only_a_gateway_does_is_skipped_aloud_on_a_provider() {
+    let model = Arc::new(Model::provider());
+    let report = run(Options::provider(model.serve().await)).await;
+    assert!(
+        report
+            .failed()
+            .iter()
+            .all(|line| line.rule.id == "namespaces.exact"),
+        "{report}"
+    );
+
+    let skipped: Vec<_> = report.skipped().iter().map(|line| line.rule.id).collect();
+    let expected = [
+        "info.gateway-version",
+        "namespaces.apart",
+        "call.call-id",
+        "call.start-time",
+        "call.redirect-not-followed",
+        "scale.from-zero",
+    ];
+    assert_eq!(skipped, expected);
+    let text = report.to_string();
+    assert!(text.contains("4: only a gateway does this"), "{text}");
+    assert!(text.contains("1: needs an http-mode function"), "{text}");
+    assert!(text.contains("1: no second namespace given"), "{text}");
+}
+
+#[tokio::test]
+async fn only_the_system_api_gets_the_credentials() {
+    let basic = Credentials::Basic {
+        user: "admin".into(),
+        password: "secret".into(),
+    };
+    let token = Credentials::Token("t0ken".into());
+    for (credentials, wanted) in [(basic, "Basic YWRtaW46c2VjcmV0"), (token, "Bearer t0ken")] {
+        let model = Arc::new(Model {
+            authorization: Some(wanted.to_owned()),
+            ..Model::gateway(None)
+        });
+        let options = Options {
+            credentials,
+            ..everything(model.serve().await)
+        };
+        // The model's functions assert that no credentials reach them.
+        let report = run(options).await;
+        assert!(report.success(), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn everything_it_made_is_gone_afterwards_and_nothing_else() {
+    for fault in [None, Some(Fault::NullRefused), Some(Fault::DeployIs201)] {
+        let model = Arc::new(Model::gateway(fault));
+        let theirs = (DEFAULT.to_owned(), "certify-theirs".to_owned());
+        let function = Function {
+            deployment: json!({"service": "certify-theirs", "namespace": DEFAULT, "annotations": {}}),
+            replicas: 1,
+            calls: 0,
+            log: Vec::new(),
+        };
+        model
+            .functions
+            .lock()
+            .unwrap()
+            .insert(theirs.clone(), function);
+        model
+            .secrets
+            .lock()
+            .unwrap()
+            .insert(theirs.clone(), b"theirs".to_vec());
+
+        run(everything(model.serve().await)).await;
+
+        let functions: Vec<_> = model.functions.lock().unwrap().keys().cloned().collect();
+        let secrets: Vec<_> = model.secrets.lock().unwrap().keys().cloned().collect();
+        assert_eq!(functions, [theirs.clone()]);
+        assert_eq!(secrets, [theirs]);
+    }
+}
+
+#[tokio::test]
+async fn an_interrupted_run_fails_and_still_cleans_up() {
+    let model = Arc::new(Model::gateway(None));
+    let stop = Arc::new(Notify::new());
+    let made = AtomicBool::new(false);
+    let options = everything(model.serve().await);
+    let report = run_until(
+        options,
+        |line| {
+            if line.rule.id == "call.body-exact" {
+                made.store(
+                    !model.functions.lock().unwrap().is_empty(),
+                    Ordering::SeqCst,
+                );
+                stop.notify_one();
+            }
+        },
+        stop.notified(),
+    )
+    .await;
+
+    assert!(
+        made.load(Ordering::SeqCst),
+        "something was there to clean up"
+    );
+    assert!(model.functions.lock().unwrap().is_empty());
+    assert!(!report.success());
+    assert_eq!(report.failed().len(), 1, "{report}");
+    assert!(report.skipped().len() > 20, "{report}");
+    assert!(
+        report
+            .passed()
+            .iter()
+            .any(|line| line.rule.id == "clean-up.complete"),
+        "{report}"
+    );
+}
