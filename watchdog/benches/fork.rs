@@ -1,2 +1,186 @@
-//! Placeholder.
-fn main() {}
+//! What the watchdog adds to the program it starts: a call over a kept connection, minus a bare spawn and wait of the
+//! same program, taken in turns in one run. Then how many calls a second it makes, against bare spawns by as many threads.
+//!
+//! `cargo bench -p faas-watchdog` prints the figures. `fprocess` and the number of rounds can be given as arguments.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::thread::scope;
+use std::time::{Duration, Instant};
+
+const CONCURRENCY: [usize; 3] = [1, 4, 16];
+const PERIOD: Duration = Duration::from_secs(3);
+
+fn main() {
+    let mut arguments = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with("--"));
+    let program = arguments.next().unwrap_or("/bin/true".to_owned());
+    let rounds = arguments
+        .next()
+        .map_or(2000, |rounds| rounds.parse().unwrap());
+    let watchdog = Watchdog::start(&program);
+    println!(
+        "idle: {} kB resident, started and listening after {:?}",
+        watchdog.resident_kb(),
+        watchdog.started
+    );
+
+    overhead(&watchdog, &program, rounds);
+    for threads in CONCURRENCY {
+        let bare = rate(threads, || bare_run(&program));
+        let called = {
+            let connect = || watchdog.connect();
+            rate_with(threads, connect, call)
+        };
+        println!(
+            "{threads:>2} at once: {called:>6.0} calls/s, {bare:>6.0} bare spawns/s ({:.0} %)",
+            called / bare * 100.0
+        );
+    }
+    println!("after the load: {} kB resident", watchdog.resident_kb());
+    let load = fs::read_to_string("/proc/loadavg").unwrap();
+    println!("load average: {}", load.trim());
+}
+
+fn overhead(watchdog: &Watchdog, program: &str, rounds: usize) {
+    let mut connection = watchdog.connect();
+    let (mut calls, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        calls.push(timed(|| call(&mut connection)));
+        bare.push(timed(|| bare_run(program)));
+    }
+    let (call, spawn) = (median(&mut calls), median(&mut bare));
+    println!(
+        "{program}, {rounds} rounds: median call {call:?}, bare spawn and wait {spawn:?}, overhead {:?}",
+        call.saturating_sub(spawn)
+    );
+}
+
+fn timed(act: impl FnOnce()) -> Duration {
+    let started = Instant::now();
+    act();
+    started.elapsed()
+}
+
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+/// Spawns and waits, with three pipes as a function has.
+fn bare_run(program: &str) {
+    let mut words = program.split(' ');
+    let child = Command::new(words.next().unwrap())
+        .args(words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.wait_with_output().unwrap();
+}
+
+fn call(connection: &mut BufReader<TcpStream>) {
+    let request = b"POST / HTTP/1.1\r\nHost: bench\r\nContent-Length: 0\r\n\r\n";
+    connection.get_mut().write_all(request).unwrap();
+    let (mut line, mut length) = (String::new(), 0);
+    while line != "\r\n" {
+        line.clear();
+        connection.read_line(&mut line).unwrap();
+        if let Some(value) = line.strip_prefix("Content-Length: ") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    connection
+        .take(length)
+        .read_to_end(&mut Vec::new())
+        .unwrap();
+}
+
+fn rate(threads: usize, run: impl Fn() + Sync) -> f64 {
+    rate_with(threads, || (), |()| run())
+}
+
+/// Runs per second of `threads` threads together.
+fn rate_with<S>(threads: usize, state: impl Fn() -> S + Sync, run: impl Fn(&mut S) + Sync) -> f64 {
+    let started = Instant::now();
+    let total: u32 = scope(|scope| {
+        let one = || {
+            let (mut state, mut count) = (state(), 0);
+            while started.elapsed() < PERIOD {
+                run(&mut state);
+                count += 1;
+            }
+            count
+        };
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum()
+    });
+    f64::from(total) / started.elapsed().as_secs_f64()
+}
+
+struct Watchdog {
+    child: Child,
+    port: u16,
+    started: Duration,
+    _directory: tempfile::TempDir,
+}
+
+impl Watchdog {
+    fn start(program: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("log");
+        let begun = Instant::now();
+        let child = Command::new(env!("CARGO_BIN_EXE_fwatchdog"))
+            .env("fprocess", program)
+            .env("port", "0")
+            .env("metrics_port", "0")
+            .env("TMPDIR", directory.path())
+            .stderr(fs::File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let port = loop {
+            let text = fs::read_to_string(&log).unwrap();
+            let rest = text.split_once("Listening on port: ").map(|(_, rest)| rest);
+            if let Some((port, _)) = rest.and_then(|rest| rest.split_once('\n')) {
+                break port.parse().unwrap();
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        };
+        Self {
+            child,
+            port,
+            started: begun.elapsed(),
+            _directory: directory,
+        }
+    }
+
+    fn connect(&self) -> BufReader<TcpStream> {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        BufReader::new(stream)
+    }
+
+    fn resident_kb(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 
 use crate::answer::{self, Response};
+use crate::server::HEADER_LIMIT_BYTES;
 
 /// What is known of a request once its headers are read.
 pub(crate) struct Call {
@@ -55,6 +56,11 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Vec<u8> {
 
 /// The answer to a request that no function gets to see.
 pub(crate) fn refuse<B>(request: &Request<B>) -> Option<Response> {
+    if head_bytes(request) > HEADER_LIMIT_BYTES {
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        let words = "431 Request Header Fields Too Large\n";
+        return Some(answer::closing(answer::plain(status, words)));
+    }
     let hosts = request.headers().get_all(HOST).iter().count();
     if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
         return Some(answer::malformed("exactly one Host header is required"));
@@ -79,6 +85,16 @@ pub(crate) fn refuse<B>(request: &Request<B>) -> Option<Response> {
     let query = request.uri().query();
     let location = query.map_or(clean.clone(), |query| format!("{clean}?{query}"));
     Some(answer::redirect(request.method(), &location))
+}
+
+/// Size of the request line and headers. The parser's own limit is only kept to the next size of its buffer.
+fn head_bytes<B>(request: &Request<B>) -> usize {
+    let target = request.uri().path_and_query();
+    let target = target.map_or(0, |target| target.as_str().len());
+    let headers = request.headers().iter();
+    headers.fold(target, |sum, (name, value)| {
+        sum + name.as_str().len() + value.len() + ": \r\n".len()
+    })
 }
 
 /// Whether every `%` in the path is followed by two hexadecimal digits.

@@ -19,7 +19,7 @@ use crate::answer::{self, Response};
 use crate::connection::{Answering, Connection, WriteDeadline};
 
 /// Longest request line and headers; more is answered 431.
-const HEADER_LIMIT_BYTES: usize = 1024 * 1024 + 4096;
+pub(crate) const HEADER_LIMIT_BYTES: usize = 1024 * 1024 + 4096;
 
 /// Most headers of a request; more is answered 431.
 const MOST_HEADERS: usize = 2000;
@@ -141,9 +141,11 @@ impl Server {
 
 fn prepare(stream: &TcpStream) -> io::Result<Ends> {
     stream.set_nodelay(true)?;
+    let canonical =
+        |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
     Ok(Ends {
-        local: stream.local_addr()?,
-        remote: stream.peer_addr()?,
+        local: canonical(stream.local_addr()?),
+        remote: canonical(stream.peer_addr()?),
     })
 }
 

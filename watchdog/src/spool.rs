@@ -37,7 +37,8 @@ pub(crate) struct Kept {
 
 #[derive(Debug)]
 enum Source {
-    Memory(Bytes),
+    /// The bytes, and those of them still to be read.
+    Memory(Bytes, Bytes),
     File(File),
 }
 
@@ -88,7 +89,8 @@ impl Spool {
             }
             None => {
                 let head = head_of(&self.memory);
-                (Source::Memory(self.memory.into()), head)
+                let bytes = Bytes::from(self.memory);
+                (Source::Memory(bytes.clone(), bytes), head)
             }
         };
         Ok(Kept {
@@ -112,7 +114,7 @@ impl Kept {
     /// The next piece; `None` at the end.
     pub(crate) async fn next(&mut self) -> io::Result<Option<Bytes>> {
         let chunk = match &mut self.source {
-            Source::Memory(rest) => rest.split_to(rest.len().min(CHUNK_BYTES)),
+            Source::Memory(_, rest) => rest.split_to(rest.len().min(CHUNK_BYTES)),
             Source::File(file) => {
                 let mut chunk = Vec::with_capacity(CHUNK_BYTES);
                 file.take(CHUNK_BYTES as u64)
@@ -127,7 +129,10 @@ impl Kept {
     /// Begins again.
     pub(crate) async fn rewind(&mut self) -> io::Result<()> {
         match &mut self.source {
-            Source::Memory(_) => Ok(()),
+            Source::Memory(all, rest) => {
+                *rest = all.clone();
+                Ok(())
+            }
             Source::File(file) => file.seek(SeekFrom::Start(0)).await.map(drop),
         }
     }
@@ -142,4 +147,32 @@ impl Kept {
 
 fn head_of(bytes: &[u8]) -> Vec<u8> {
     bytes[..bytes.len().min(sniff::LOOKED_AT_BYTES)].to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_of_any_size_can_be_read_again() {
+        for size in [0, 10, MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES + 1, 3_000_000] {
+            let body: Vec<u8> = (0..size).map(|n| (n % 251) as u8).collect();
+            let mut spool = Spool::new(&std::env::temp_dir());
+            for piece in body.chunks(10_000) {
+                spool.write(piece).await.unwrap();
+            }
+            let mut kept = spool.finish().await.unwrap();
+            assert_eq!(kept.length(), size as u64);
+            assert_eq!(kept.head(), &body[..size.min(512)]);
+            for _ in 0..2 {
+                let mut read = Vec::new();
+                while let Some(chunk) = kept.next().await.unwrap() {
+                    read.extend_from_slice(&chunk);
+                }
+                assert!(read == body, "{size}");
+                kept.rewind().await.unwrap();
+            }
+        }
+    }
 }

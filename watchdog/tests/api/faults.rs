@@ -1,0 +1,128 @@
+//! What must not be left behind: processes, zombies, descriptors.
+
+use std::fs;
+use std::process::Command;
+
+use crate::support::{Watchdog, children_of, is_running, wait_until};
+
+/// Two generations of processes that note their numbers.
+const FAMILY: &str = "echo $$ > $TMPDIR/pids; sleep 60 & echo $! >> $TMPDIR/pids; sleep 60";
+
+fn family(watchdog: &Watchdog) -> Vec<String> {
+    let mut pids = Vec::new();
+    wait_until("both generations run", || {
+        let text = fs::read_to_string(watchdog.path("pids")).unwrap_or_default();
+        pids = text.lines().map(str::to_owned).collect();
+        pids.len() == 2
+    });
+    pids
+}
+
+/// Differs on purpose: the original worked on for nobody.
+#[test]
+fn a_caller_who_hangs_up_stops_the_function_row_79() {
+    let watchdog = Watchdog::script(FAMILY);
+    let mut caller = watchdog.connect();
+    caller.send("POST", "/", &[], b"body");
+    let pids = family(&watchdog);
+    drop(caller);
+    for pid in &pids {
+        wait_until("the group is gone", || !is_running(pid));
+    }
+    wait_until("it is reaped", || watchdog.children().is_empty());
+}
+
+#[test]
+fn an_interrupt_takes_the_functions_along() {
+    let mut watchdog = Watchdog::script(FAMILY);
+    let mut caller = watchdog.connect();
+    caller.send("GET", "/", &[], b"");
+    let pids = family(&watchdog);
+    watchdog.signal(nix::sys::signal::Signal::SIGINT);
+    watchdog.wait();
+    for pid in &pids {
+        wait_until("the group is gone", || !is_running(pid));
+    }
+}
+
+#[test]
+fn nothing_is_left_of_any_kind_of_call() {
+    let watchdog = Watchdog::script_with(
+        "case $Http_Path in /slow) sleep 60;; /bad) exit 1;; /back) sleep 60 & ;; *) cat;; esac",
+        &[("exec_timeout", "10s")],
+    );
+    // The runtime opens what it needs at the first call.
+    let sockets = sockets_of(&watchdog);
+    watchdog.post("warm up").is(200, "warm up");
+    wait_until("the first connection is closed", || {
+        sockets_of(&watchdog) <= sockets
+    });
+    let before = watchdog.descriptors();
+    for round in 0..10 {
+        watchdog.post(vec![b'x'; 2_000_000]);
+        watchdog.get("/bad");
+        watchdog.call("GET", "/slow", &["X-Remaining-Ms: 50"], b"");
+        // An upload that breaks off, and a caller who hangs up.
+        let mut caller = watchdog.connect();
+        caller.write(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n0123456789");
+        drop(caller);
+        let mut caller = watchdog.connect();
+        caller.send("GET", "/slow", &[], b"");
+        wait_until("it runs", || !watchdog.children().is_empty());
+        drop(caller);
+        wait_until("no child is left, and no zombie", || {
+            watchdog.children().is_empty()
+        });
+        if round == 0 {
+            // Its pipes are let go although a descendant holds them.
+            watchdog.get("/back").is(200, "");
+        }
+    }
+    wait_until("no descriptor is left", || watchdog.descriptors() <= before);
+}
+
+fn sockets_of(watchdog: &Watchdog) -> usize {
+    let folder = fs::read_dir(format!("/proc/{}/fd", watchdog.pid())).unwrap();
+    let targets = folder.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    targets
+        .filter(|target| target.to_string_lossy().starts_with("socket:"))
+        .count()
+}
+
+/// Differs on purpose: in the original each orphan was a zombie for the life of the container.
+#[test]
+fn process_1_reaps_orphans() {
+    let mut unshare = Command::new("unshare");
+    unshare
+        .args(["--pid", "--fork", "--mount-proc", "--kill-child", "--"])
+        .arg(env!("CARGO_BIN_EXE_fwatchdog"))
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("metrics_port", "0");
+    let directory = tempfile::tempdir().unwrap();
+    let script = crate::support::write_script(
+        directory.path(),
+        "#!/bin/sh\n(sleep 0.1 & sleep 0.1 &) </dev/null >/dev/null 2>&1\nexit 7\n",
+    );
+    let fprocess = script.to_str().unwrap().to_owned();
+    let watchdog = Watchdog::launch(unshare, directory, &fprocess, &[]);
+    let process_1 = children_of(watchdog.pid().as_raw())[0].0;
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    // Its own children's exit status is not stolen.
+                    watchdog.get("/").is(500, "exit status 7\n");
+                }
+            });
+        }
+    });
+    wait_until("all orphans are reaped", || {
+        children_of(process_1).is_empty()
+    });
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(process_1),
+        nix::sys::signal::Signal::SIGKILL,
+    )
+    .unwrap();
+}

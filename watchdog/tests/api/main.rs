@@ -1,0 +1,24 @@
+//! The watchdog over real sockets, as the real program. A number after `row` is a row of the table of observed
+//! behaviour that the originals were held to; where ours differs on purpose the test says so and why.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
+
+mod answers;
+mod bodies;
+mod caller;
+mod details;
+mod environment;
+mod faults;
+mod health;
+mod limits;
+mod metrics;
+mod programs;
+mod protocol;
+mod shutdown;
+mod start;
+mod support;
+mod timeouts;
