@@ -153,6 +153,8 @@ fn serve(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limit)
+        // The buffer alone would let through what happens to arrive in one piece.
+        .max_header_size(HEADER_LIMIT_BYTES)
         .max_buf_size(HEADER_LIMIT_BYTES)
         // Header names look as they always did; scripts that search a response for `X-Call-Id` find it.
         .title_case_headers(true)

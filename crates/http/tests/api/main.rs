@@ -1,0 +1,13 @@
+//! The forwarder and the server over real sockets.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod answers;
+mod balance;
+mod failures;
+mod hang_up;
+mod limits;
+mod requests;
+mod server;
+mod shutdown;
+mod streaming;
+mod support;

@@ -1,0 +1,72 @@
+//! Stopping: nothing new is taken, what is in flight ends, and neither takes for ever.
+
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use crate::support::{Hop, Limits, Played, Wire, until};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: f\r\n\r\n";
+
+async fn refused(hop: &Hop) {
+    let address = hop.address;
+    let mut refused = false;
+    while !refused {
+        refused = TcpStream::connect(address).await.is_err();
+    }
+}
+
+#[tokio::test]
+async fn calls_in_flight_end_well_while_new_ones_are_refused() {
+    let upstream = Played::start().await;
+    let mut hop = Hop::before(&upstream).await;
+    let mut caller = hop.call(GET).await;
+    let (mut replica, _) = upstream.request().await;
+    hop.stop();
+    crate::support::soon("new calls to be refused", refused(&hop)).await;
+
+    replica
+        .send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone")
+        .await;
+    let answer = caller.rest().await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("done"),
+        "{answer}"
+    );
+    hop.stopped().await;
+}
+
+#[tokio::test]
+async fn idle_connections_do_not_hold_a_server_up() {
+    let upstream = Played::start().await;
+    let mut hop = Hop::before(&upstream).await;
+    let mut fresh = Wire::to(hop.address).await;
+    let mut used = hop.call(GET).await;
+    let (mut replica, _) = upstream.request().await;
+    replica
+        .send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        .await;
+    used.head().await;
+    hop.stop();
+    used.closed().await;
+    fresh.closed().await;
+    hop.stopped().await;
+}
+
+#[tokio::test]
+async fn a_call_that_outlasts_the_drain_is_cut_and_cancelled() {
+    let upstream = Played::start().await;
+    let limits = Limits {
+        drain: Some(Duration::from_millis(100)),
+        ..Limits::default()
+    };
+    let mut hop = Hop::start(&[upstream.address], limits).await;
+    let mut caller = hop.call(GET).await;
+    let (mut replica, _) = upstream.request().await;
+    let counted = hop.upstreams.clone();
+    hop.stop();
+    hop.stopped().await;
+    caller.closed().await;
+    replica.closed().await;
+    until("the call to be counted out", || counted[0].in_flight() == 0).await;
+}
