@@ -14,12 +14,16 @@ use crate::watchdog::App;
 /// Everything that comes in on the function's port.
 pub(crate) async fn route(app: Arc<App>, request: Request<Incoming>) -> Response {
     if let Some(refusal) = request::refuse(&request) {
-        return refusal;
+        return if refusal.status().is_client_error() {
+            answer::from_hop(refusal, "of-watchdog")
+        } else {
+            refusal
+        };
     }
     let path: Vec<u8> = percent_decode_str(request.uri().path()).collect();
     match path.as_slice() {
         b"/_/health" => app.health.answer(request.method()),
-        // Compat: orchestrators ask it of every function; classic functions saw it as a call once.
+        // The original's classic functions were forked with this path, but orchestrators ask it of every function.
         b"/_/ready" => app.health.readiness(request.method(), app.places.is_full()),
         _ => call(app, request).await,
     }

@@ -3,6 +3,7 @@
 //! Tolerant on purpose: the watchdog ships in images that already exist, so an odd value takes the default (or what the
 //! original made of it) and a warning in the log, where the other services would refuse to start.
 
+mod inherited;
 mod limit;
 mod reader;
 mod variables;
@@ -10,6 +11,7 @@ mod variables;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+pub use inherited::Inherited;
 pub use limit::Limit;
 use reader::Reader;
 pub(crate) use variables::VARIABLES;
@@ -50,7 +52,7 @@ pub struct Config {
     /// `TMPDIR`: where the lock file and large bodies are kept.
     pub temporary_directory: PathBuf,
     /// What every function process inherits.
-    pub environment: Vec<(OsString, OsString)>,
+    pub environment: Inherited,
     /// What was odd about the variables, for the log.
     pub warnings: Vec<String>,
 }
@@ -118,17 +120,8 @@ impl Config {
             debug_headers: reader.switch("debug_headers"),
             temporary_directory: reader.raw("TMPDIR").unwrap_or("/tmp".into()).into(),
             warnings: reader.into_warnings(),
-            environment: inherited(environment),
+            environment: Inherited::from(environment),
         })
-    }
-
-    /// The function's environment variable of this name.
-    pub(crate) fn variable(&self, name: &str) -> Option<&OsString> {
-        self.environment
-            .iter()
-            .rev()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value)
     }
 }
 
@@ -145,12 +138,6 @@ fn check_mode(reader: &mut Reader<'_>) -> Result<(), ConfigError> {
         }
         _ => Err(ConfigError::UnknownMode(mode)),
     }
-}
-
-/// Functions get the whole environment but for our own switch, which is nothing to them.
-fn inherited(mut environment: Vec<(OsString, OsString)>) -> Vec<(OsString, OsString)> {
-    environment.retain(|(name, _)| name != "metrics_port");
-    environment
 }
 
 #[cfg(test)]
@@ -231,7 +218,7 @@ mod tests {
     #[test]
     fn functions_do_not_see_our_own_switch() {
         let config = read(&[("metrics_port", "0"), ("port", "9")]).unwrap();
-        assert!(config.variable("metrics_port").is_none());
-        assert!(config.variable("port").is_some());
+        assert!(config.environment.get("metrics_port").is_none());
+        assert!(config.environment.get("port").is_some());
     }
 }

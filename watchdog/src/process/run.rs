@@ -57,6 +57,9 @@ pub(crate) enum Fault {
 impl Job<'_> {
     /// Runs the process. Dropping the future kills the process and everything it started.
     pub(crate) async fn run(self, children: &Children) -> Result<Ended, Fault> {
+        if self.deadline.is_some_and(|end| end <= Instant::now()) {
+            return Err(Fault::TimedOut);
+        }
         if has_nul(&self.variables) {
             return Err(StartError::NulInEnvironment.into());
         }

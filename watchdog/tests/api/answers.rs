@@ -51,6 +51,7 @@ fn other_methods_are_not_allowed_row_7() {
         let answer = watchdog.call(method, "/", &[], b"");
         answer.is(405, "");
         assert_eq!(answer.header("Allow"), None, "{method}");
+        assert_eq!(answer.header("X-Openfaas-Internal"), Some("of-watchdog"));
         assert_eq!(answer.header("X-Duration-Seconds"), None, "{method}");
         let length = (method != "HEAD").then_some("0");
         assert_eq!(answer.header("Content-Length"), length, "{method}");

@@ -14,6 +14,7 @@ mod details;
 mod environment;
 mod faults;
 mod health;
+mod library;
 mod limits;
 mod metrics;
 mod programs;

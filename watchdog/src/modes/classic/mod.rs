@@ -31,7 +31,8 @@ const DURATION: HeaderName = HeaderName::from_static("x-duration-seconds");
 pub(crate) async fn call(app: &App, request: Request<Incoming>) -> Response {
     let started = Instant::now();
     if !METHODS.contains(request.method()) {
-        return answer::empty(StatusCode::METHOD_NOT_ALLOWED);
+        let refusal = answer::empty(StatusCode::METHOD_NOT_ALLOWED);
+        return answer::from_hop(refusal, "of-watchdog");
     }
     log!("Forking fprocess.");
     let ends = body::ends(&request);
@@ -76,8 +77,8 @@ fn job<'a>(app: &'a App, call: &Call, body: Kept, deadline: Option<Instant>) -> 
     };
     Job {
         program: &app.program,
-        search_path: config.variable("PATH"),
-        inherited: &config.environment,
+        search_path: config.environment.get("PATH"),
+        inherited: config.environment.as_slice(),
         variables,
         input: if config.marshal_request {
             Input::enveloped(envelope::before(&call.headers), body, envelope::AFTER)
