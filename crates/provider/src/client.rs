@@ -86,8 +86,11 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn list(&self, namespace: &str) -> Result<Vec<FunctionStatus>, Error> {
-        self.get("system/functions", &[("namespace", namespace)])
-            .await
+        // Compat: a provider without functions may say `null`.
+        let functions: Option<_> = self
+            .get("system/functions", &[("namespace", namespace)])
+            .await?;
+        Ok(functions.unwrap_or_default())
     }
 
     /// One function.
@@ -156,7 +159,8 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn namespaces(&self) -> Result<Vec<String>, Error> {
-        self.get("system/namespaces", &[]).await
+        let names: Option<_> = self.get("system/namespaces", &[]).await?;
+        Ok(names.unwrap_or_default())
     }
 
     /// Who the provider is.
@@ -167,7 +171,8 @@ impl Client {
         self.get("system/info", &[]).await
     }
 
-    /// The provider's table of endpoints, a new one after each change. Ends with an error when the stream does.
+    /// The provider's table of endpoints, a new one after each change. Ends when the provider stops; where the stream
+    /// broke, an error comes first.
     ///
     /// # Errors
     /// [`Error::NotFound`] where the provider has no such route: it is not one of ours.

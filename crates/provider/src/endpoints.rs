@@ -6,7 +6,7 @@ use std::sync::Arc;
 use faas_http::forward::Upstream;
 use tokio::sync::watch;
 
-use crate::FunctionName;
+use crate::{FunctionName, FunctionStatus};
 
 /// A replica that can take calls.
 pub type Endpoint = Arc<Upstream>;
@@ -22,6 +22,19 @@ pub struct FunctionEndpoints {
     pub annotations: Arc<BTreeMap<String, String>>,
     /// The replicas that can take calls.
     pub endpoints: Vec<Endpoint>,
+}
+
+impl FunctionEndpoints {
+    /// What a status says of a function, and the replicas that can take calls.
+    #[must_use]
+    pub fn of(status: &FunctionStatus, endpoints: Vec<Endpoint>) -> Self {
+        Self {
+            replicas: status.replicas,
+            labels: Arc::new(status.labels.clone().unwrap_or_default()),
+            annotations: Arc::new(status.annotations.clone().unwrap_or_default()),
+            endpoints,
+        }
+    }
 }
 
 /// Every function of a provider. Cheap to clone.
@@ -149,6 +162,16 @@ pub(crate) mod wire {
     struct EndpointRecord {
         id: String,
         address: String,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        prefix: String,
+    }
+
+    impl EndpointRecord {
+        fn is(&self, endpoint: &Endpoint) -> bool {
+            endpoint.id() == self.id
+                && endpoint.authority().as_str() == self.address
+                && endpoint.prefix() == self.prefix
+        }
     }
 
     impl EndpointsRecord {
@@ -171,6 +194,7 @@ pub(crate) mod wire {
             let record = |one: &Endpoint| EndpointRecord {
                 id: one.id().to_owned(),
                 address: one.authority().to_string(),
+                prefix: one.prefix().to_owned(),
             };
             Self {
                 name,
@@ -195,14 +219,16 @@ pub(crate) mod wire {
             }
             let known = |record: &EndpointRecord| {
                 let endpoints = &old.as_ref()?.endpoints;
-                endpoints
-                    .iter()
-                    .find(|one| one.id() == record.id && one.authority().as_str() == record.address)
-                    .cloned()
+                endpoints.iter().find(|one| record.is(one)).cloned()
             };
             let endpoint = |record: EndpointRecord| {
-                known(&record)
-                    .or_else(|| Some(Upstream::new(record.id, record.address.parse().ok()?)))
+                known(&record).or_else(|| {
+                    Some(Upstream::below(
+                        record.id,
+                        record.address.parse().ok()?,
+                        record.prefix,
+                    ))
+                })
             };
             let entry = FunctionEndpoints {
                 replicas: self.replicas,

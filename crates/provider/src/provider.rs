@@ -72,8 +72,10 @@ pub trait Provider: Send + Sync + 'static {
         Err(ProviderError::Unsupported("logs"))
     }
 
-    /// Every namespace; the default one is among them.
-    async fn namespaces(&self) -> Result<Vec<FunctionNamespace>, ProviderError>;
+    /// Every namespace; the default one exists whether or not it is among them.
+    async fn namespaces(&self) -> Result<Vec<FunctionNamespace>, ProviderError> {
+        Ok(Vec::new())
+    }
 
     /// Creates a namespace.
     async fn create_namespace(&self, _namespace: FunctionNamespace) -> Result<(), ProviderError> {

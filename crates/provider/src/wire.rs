@@ -131,19 +131,31 @@ pub struct FunctionStatus {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub env_process: String,
     /// As deployed.
-    #[serde(default, skip_serializing_if = "Texts::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "nullable",
+        skip_serializing_if = "Texts::is_empty"
+    )]
     pub env_vars: Texts,
     /// As deployed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "nullable",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub constraints: Vec<String>,
     /// As deployed, in the order of the deployment.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "nullable",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub secrets: Vec<String>,
-    /// As deployed, and `faas_function` with the function's name.
-    #[serde(default)]
+    /// As deployed, and `faas_function` with the function's name. Written as an object in any case.
+    #[serde(default, serialize_with = "object")]
     pub labels: Option<Texts>,
-    /// As deployed.
-    #[serde(default)]
+    /// As deployed. Written as an object in any case.
+    #[serde(default, serialize_with = "object")]
     pub annotations: Option<Texts>,
     /// As deployed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -301,6 +313,18 @@ pub struct ProviderInfo {
     pub version: VersionInfo,
 }
 
+impl ProviderInfo {
+    /// A provider of a release, by its name and what runs the functions underneath.
+    #[must_use]
+    pub fn new(provider: &str, orchestration: &str, release: &str) -> Self {
+        Self {
+            provider: provider.to_owned(),
+            orchestration: orchestration.to_owned(),
+            version: VersionInfo::of_release(release),
+        }
+    }
+}
+
 /// Which build something is. No field is ever empty but the last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionInfo {
@@ -381,6 +405,23 @@ pub struct LogMessage {
 )]
 fn whole<S: serde::Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(*value as u64)
+}
+
+/// Absent texts as an empty object: clients dereference it.
+fn object<S: serde::Serializer>(texts: &Option<Texts>, serializer: S) -> Result<S::Ok, S::Error> {
+    match texts {
+        Some(texts) => texts.serialize(serializer),
+        None => Texts::new().serialize(serializer),
+    }
+}
+
+/// `null`, as some providers write an empty list or map.
+pub(crate) fn nullable<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]

@@ -8,7 +8,9 @@ use http::header::ALLOW;
 use http::{Method, StatusCode};
 
 use super::App;
-use crate::{FunctionName, FunctionPath, Hop, Provider, ProviderError, refusal, validate};
+use crate::{
+    FunctionName, FunctionPath, Hop, Provider, ProviderError, TIMEOUT_ANNOTATION, refusal, validate,
+};
 
 /// The methods that reach a function. Others are 405.
 pub const CALL_METHODS: [Method; 7] = [
@@ -56,6 +58,10 @@ async fn forward<P: Provider>(app: &App<P>, request: Request) -> Result<Response
         Some(query) => format!("{}?{query}", path.rest),
         None => path.rest.to_owned(),
     };
+    let limit_name = match function.annotations.get(TIMEOUT_ANNOTATION) {
+        Some(_) => TIMEOUT_ANNOTATION,
+        None => "read_timeout",
+    };
     let limit = validate::timeout(&function.annotations, app.options.call_timeout);
     app.options
         .forwarder
@@ -68,7 +74,7 @@ async fn forward<P: Provider>(app: &App<P>, request: Request) -> Result<Response
                 refusal(
                     failure.status(),
                     Hop::Proxy,
-                    &format!("function {name}: {}", failure.to_caller("read_timeout")),
+                    &format!("function {name}: {}", failure.to_caller(limit_name)),
                 )
             }
         })

@@ -1,14 +1,14 @@
 //! Functions: list, deploy, update, delete, status, scale.
 
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use http::StatusCode;
 
 use super::App;
-use super::request::{Sent, json, namespace, parameter};
+use super::request::{InPath, Sent, function, json, namespace, parameter, possible};
 use crate::{
     DeleteFunctionRequest, FunctionDeployment, FunctionName, Provider, ProviderError,
-    ScaleServiceRequest, validate,
+    ScaleServiceRequest, is_dns_label, validate,
 };
 
 /// The functions of a namespace, sorted by name.
@@ -54,6 +54,7 @@ fn checked<P>(
     Ok(FunctionName::new(&wish.service, &namespace))
 }
 
+/// Deletes a function, which is gone when this answers.
 pub(super) async fn delete<P: Provider>(
     State(app): State<App<P>>,
     RawQuery(query): RawQuery,
@@ -65,23 +66,25 @@ pub(super) async fn delete<P: Provider>(
             "required: the function to delete",
         ));
     }
-    let namespace = namespace(
-        query.as_deref(),
-        &request.namespace,
-        &app.options.default_namespace,
-    )?;
-    app.provider
-        .delete(&FunctionName::new(&request.function_name, &namespace))
-        .await?;
+    let default = &app.options.default_namespace;
+    let written = &request.function_name;
+    let name = function(written, query.as_deref(), &request.namespace, default)?;
+    if !is_dns_label(name.name()) {
+        let reason = format!("`{written}` is no function name");
+        return Err(ProviderError::invalid("functionName", reason));
+    }
+    app.provider.delete(&name).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
+/// One function; `usage=1` asks for what it uses.
 pub(super) async fn status<P: Provider>(
     State(app): State<App<P>>,
-    Path(name): Path<String>,
+    InPath(path): InPath,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ProviderError> {
-    let name = named(&app, &name, query.as_deref(), "")?;
+    let default = &app.options.default_namespace;
+    let name = possible(function(&path, query.as_deref(), "", default)?)?;
     let usage = parameter(query.as_deref(), "usage")
         .is_some_and(|usage| matches!(usage.as_str(), "1" | "true"));
     Ok(json(&app.provider.status(&name, usage).await?))
@@ -90,13 +93,15 @@ pub(super) async fn status<P: Provider>(
 /// Accepts a new replica count; replicas may still be starting when it answers.
 pub(super) async fn scale<P: Provider>(
     State(app): State<App<P>>,
-    Path(path): Path<String>,
+    InPath(path): InPath,
     RawQuery(query): RawQuery,
     Sent(request): Sent<ScaleServiceRequest>,
 ) -> Result<StatusCode, ProviderError> {
-    let name = named(&app, &path, query.as_deref(), &request.namespace)?;
+    let default = &app.options.default_namespace;
+    let name = function(&path, query.as_deref(), &request.namespace, default)?;
+    let name = possible(name)?;
     let said = request.service_name.as_str();
-    if !said.is_empty() && said != path && said != name.name() {
+    if !["", &path, name.name(), name.as_str()].contains(&said) {
         let reason = format!("the path says `{path}`, the body says `{said}`");
         return Err(ProviderError::invalid("serviceName", reason));
     }
@@ -109,21 +114,4 @@ pub(super) async fn scale<P: Provider>(
     }
     app.provider.scale(&name, request.replicas).await?;
     Ok(StatusCode::ACCEPTED)
-}
-
-/// The function that a path names: `name`, or `name.namespace`, which must not contradict query and body.
-fn named<P>(
-    app: &App<P>,
-    path: &str,
-    query: Option<&str>,
-    body: &str,
-) -> Result<FunctionName, ProviderError> {
-    let default = &app.options.default_namespace;
-    match path.rsplit_once('.') {
-        Some((name, own)) => Ok(FunctionName::new(
-            name,
-            &namespace(query, if body.is_empty() { own } else { body }, default)?,
-        )),
-        None => Ok(FunctionName::new(path, &namespace(query, body, default)?)),
-    }
 }

@@ -12,8 +12,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::App;
-use super::request::{namespace, parameter};
-use crate::{FunctionName, LogMessage, LogRequest, Provider, ProviderError};
+use super::request::{function, parameter, possible};
+use crate::{LogMessage, LogRequest, Provider, ProviderError};
 
 /// Streams the log of one function. Ends when the lines do, when the caller hangs up, or when the service stops, and
 /// always cleanly; a followed log has no other limit.
@@ -26,13 +26,8 @@ pub(super) async fn stream<P: Provider>(
     let name = name.ok_or_else(|| {
         ProviderError::invalid("name", "required: the function whose log is wanted")
     })?;
-    let name = match parameter(query, "namespace") {
-        Some(_) => FunctionName::new(
-            &name,
-            &namespace(query, "", &app.options.default_namespace)?,
-        ),
-        None => FunctionName::parse(&name, &app.options.default_namespace),
-    };
+    let default = &app.options.default_namespace;
+    let name = possible(function(&name, query, "", default)?)?;
     let lines = app.provider.logs(&name, wanted(query)?).await?;
     let stop = app.options.stop.clone();
     let lines = lines

@@ -121,7 +121,7 @@ pub fn router<P: Provider>(provider: Arc<P>, options: Options) -> prometheus::Re
         )
         .route(
             "/system/namespace/{name}",
-            namespace.clone().post(namespaces::create::<P>),
+            namespace.clone().post(namespaces::create_named::<P>),
         )
         .route("/system/namespaces/{name}", namespace)
         .route("/system/endpoints", get(endpoints::watch::<P>));

@@ -1,57 +1,72 @@
 //! Namespaces.
 
-use axum::extract::{Path, RawQuery, State};
+use std::collections::BTreeMap;
+
+use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
 use super::App;
-use super::request::{Sent, json};
+use super::request::{InPath, Sent, json};
 use crate::{FunctionNamespace, Provider, ProviderError, is_dns_label};
 
 /// The names of all namespaces, sorted.
 pub(super) async fn list<P: Provider>(
     State(app): State<App<P>>,
 ) -> Result<Response, ProviderError> {
-    let mut names: Vec<String> = app
-        .provider
-        .namespaces()
-        .await?
-        .into_iter()
-        .map(|one| one.name)
-        .collect();
-    names.sort();
-    Ok(json(&names))
+    let all = all(&app).await?;
+    Ok(json(&all.keys().collect::<Vec<_>>()))
 }
 
 pub(super) async fn show<P: Provider>(
     State(app): State<App<P>>,
-    Path(name): Path<String>,
+    InPath(name): InPath,
 ) -> Result<Response, ProviderError> {
-    let found = app
-        .provider
-        .namespaces()
-        .await?
-        .into_iter()
-        .find(|one| one.name == name);
+    let found = all(&app).await?.remove(&name);
     found
         .map(|namespace| json(&namespace))
         .ok_or(ProviderError::NamespaceNotFound(name))
 }
 
+/// All namespaces by name, the default one included.
+async fn all<P: Provider>(
+    app: &App<P>,
+) -> Result<BTreeMap<String, FunctionNamespace>, ProviderError> {
+    let default = FunctionNamespace {
+        name: app.options.default_namespace.clone(),
+        ..FunctionNamespace::default()
+    };
+    let known = app.provider.namespaces().await?;
+    let all = std::iter::once(default).chain(known);
+    Ok(all.map(|one| (one.name.clone(), one)).collect())
+}
+
+/// Creates a namespace that the body names.
 pub(super) async fn create<P: Provider>(
     State(app): State<App<P>>,
-    path: Option<Path<String>>,
     Sent(namespace): Sent<FunctionNamespace>,
 ) -> Result<StatusCode, ProviderError> {
-    let path = path.map(|Path(name)| name);
-    let namespace = checked(path.as_deref(), namespace)?;
-    app.provider.create_namespace(namespace).await?;
+    app.provider
+        .create_namespace(checked(None, namespace)?)
+        .await?;
+    Ok(StatusCode::CREATED)
+}
+
+/// Creates a namespace that the path names; the body may name it too.
+pub(super) async fn create_named<P: Provider>(
+    State(app): State<App<P>>,
+    InPath(path): InPath,
+    Sent(namespace): Sent<FunctionNamespace>,
+) -> Result<StatusCode, ProviderError> {
+    app.provider
+        .create_namespace(checked(Some(&path), namespace)?)
+        .await?;
     Ok(StatusCode::CREATED)
 }
 
 pub(super) async fn update<P: Provider>(
     State(app): State<App<P>>,
-    Path(path): Path<String>,
+    InPath(path): InPath,
     Sent(namespace): Sent<FunctionNamespace>,
 ) -> Result<StatusCode, ProviderError> {
     let namespace = checked(Some(&path), namespace)?;
@@ -62,9 +77,11 @@ pub(super) async fn update<P: Provider>(
 /// Deletes an empty namespace. The body that some clients send says nothing that the path does not.
 pub(super) async fn delete<P: Provider>(
     State(app): State<App<P>>,
-    Path(path): Path<String>,
-    RawQuery(_): RawQuery,
+    InPath(path): InPath,
 ) -> Result<StatusCode, ProviderError> {
+    if !is_dns_label(&path) {
+        return Err(ProviderError::NamespaceNotFound(path));
+    }
     app.provider.delete_namespace(&path).await?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -1,14 +1,15 @@
 //! What all `/system` handlers do with a request: read its query and body, find out the namespace, answer JSON.
 
 use axum::body::Body;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 
 use super::BODY_LIMIT_BYTES;
-use crate::{ProviderError, Wire, decode, is_dns_label};
+use crate::{FunctionName, ProviderError, Wire, decode, is_dns_label};
 
 /// The body of a request. Its `Content-Type` is not looked at: existing clients send what they like.
 pub(super) struct Sent<T>(pub(super) T);
@@ -18,6 +19,20 @@ impl<T: Wire, S: Send + Sync> FromRequest<S> for Sent<T> {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ProviderError> {
         decode(&read(request.into_body()).await?).map(Self)
+    }
+}
+
+/// The name in a path, percent-decoded. One that is no text is 404 like every other that nothing has.
+pub(super) struct InPath(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for InPath {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(name)) => Ok(Self(name)),
+            Err(_) => Err(super::not_found().await),
+        }
     }
 }
 
@@ -49,23 +64,50 @@ pub(super) fn namespace(
     body: &str,
     default: &str,
 ) -> Result<String, ProviderError> {
-    let query = parameter(query, "namespace").filter(|namespace| !namespace.is_empty());
-    let named = match (query.as_deref(), body) {
-        (Some(query), body) if !body.is_empty() && query != body => {
-            let reason = format!("the query says `{query}`, the body says `{body}`");
-            return Err(ProviderError::invalid("namespace", reason));
-        }
-        (Some(query), _) => query,
-        (None, "") => default,
-        (None, body) => body,
+    let query = parameter(query, "namespace").unwrap_or_default();
+    agreed([("query", query.as_str()), ("body", body)], default)
+}
+
+/// The function that is written as `name` or `name.namespace`, which query and body may not contradict.
+pub(super) fn function(
+    written: &str,
+    query: Option<&str>,
+    body: &str,
+    default: &str,
+) -> Result<FunctionName, ProviderError> {
+    let (name, own) = written.rsplit_once('.').unwrap_or((written, ""));
+    let query = parameter(query, "namespace").unwrap_or_default();
+    let said = [("query", query.as_str()), ("body", body), ("name", own)];
+    Ok(FunctionName::new(name, &agreed(said, default)?))
+}
+
+/// What those who say something say.
+fn agreed<const N: usize>(said: [(&str, &str); N], default: &str) -> Result<String, ProviderError> {
+    let mut named = said
+        .into_iter()
+        .filter(|(_, namespace)| !namespace.is_empty());
+    let Some((place, namespace)) = named.next() else {
+        return Ok(default.to_owned());
     };
-    if !is_dns_label(named) {
-        return Err(ProviderError::invalid(
-            "namespace",
-            format!("`{named}` is no name of a namespace"),
-        ));
+    if let Some((other, contrary)) = named.find(|(_, other)| *other != namespace) {
+        let reason = format!("the {place} says `{namespace}`, the {other} says `{contrary}`");
+        return Err(ProviderError::invalid("namespace", reason));
     }
-    Ok(named.to_owned())
+    if !is_dns_label(namespace) {
+        let reason = format!("`{namespace}` is no name of a namespace");
+        return Err(ProviderError::invalid("namespace", reason));
+    }
+    Ok(namespace.to_owned())
+}
+
+/// A name that a function can have. For any other the answer is known without asking the provider, which may thus
+/// build paths and identifiers from what it is given.
+pub(super) fn possible(name: FunctionName) -> Result<FunctionName, ProviderError> {
+    if is_dns_label(name.name()) {
+        Ok(name)
+    } else {
+        Err(ProviderError::NotFound(name))
+    }
 }
 
 /// A value as JSON, 200.
@@ -97,5 +139,43 @@ mod tests {
             of(Some("namespace=..%2Fx"), "")
                 .is_err_and(|error| error.starts_with("namespace: `../x`"))
         );
+    }
+
+    #[test]
+    fn a_name_may_bring_its_namespace_which_nobody_may_contradict() {
+        let of = |written, query, body| {
+            function(written, query, body, "openfaas-fn")
+                .map(|name| name.to_string())
+                .map_err(|error| error.to_string())
+        };
+        for (written, query, body, expected) in [
+            ("echo", None, "", "echo.openfaas-fn"),
+            ("echo.", None, "", "echo.openfaas-fn"),
+            ("echo", Some("namespace=dev"), "", "echo.dev"),
+            ("echo", None, "dev", "echo.dev"),
+            ("echo.dev", None, "", "echo.dev"),
+            ("echo.dev", Some("namespace=dev"), "dev", "echo.dev"),
+        ] {
+            assert_eq!(of(written, query, body), Ok(expected.to_owned()));
+        }
+        for (query, body, expected) in [
+            (
+                Some("namespace=prod"),
+                "",
+                "namespace: the query says `prod`, the name says `dev`",
+            ),
+            (
+                None,
+                "prod",
+                "namespace: the body says `prod`, the name says `dev`",
+            ),
+            (
+                Some("namespace=dev"),
+                "prod",
+                "namespace: the query says `dev`, the body says `prod`",
+            ),
+        ] {
+            assert_eq!(of("echo.dev", query, body), Err(expected.to_owned()));
+        }
     }
 }
