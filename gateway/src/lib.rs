@@ -1,1 +1,18 @@
-//! The public door of the function platform.
+#![doc = include_str!("../README.md")]
+
+mod call_id;
+mod config;
+pub mod endpoints;
+mod error;
+mod gateway;
+mod guard;
+mod handlers;
+mod metrics;
+mod provider;
+mod routes;
+mod scaling;
+
+pub use config::Config;
+pub use endpoints::Endpoints;
+pub use error::StartError;
+pub use gateway::{Addresses, Gateway};

@@ -1,0 +1,69 @@
+//! Settings of the gateway.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use faas_http::env;
+use faas_http::telemetry::LogFormat;
+use url::Url;
+
+faas_http::settings! {
+    /// Settings of the gateway. Field names are the variable names.
+    pub struct Config {
+        /// Base URL of the provider.
+        pub functions_provider_url: Url,
+        /// Base URL of whoever answers /system/logs. The provider if unset.
+        pub logs_provider_url: Option<Url>,
+        /// Port of the public API.
+        pub port: u16 = "8080",
+        /// Port of /metrics, /healthz (alive) and /readyz.
+        pub metrics_port: u16 = "8082",
+        /// Longest time for a request's headers to arrive, for its body to be silent, and for a connection to be idle.
+        /// 0 is no limit.
+        pub read_timeout: Duration = "60s",
+        /// Longest time that calls in flight get when the gateway stops. 0 is no limit.
+        pub write_timeout: Duration = "60s",
+        /// Longest wait for a function to begin its answer, and longest silence in it. 0 is no limit. A function's
+        /// annotation com.openfaas.timeout replaces it.
+        pub upstream_timeout: Duration = "60s",
+        /// Whether a call may scale a function up from zero, and waits for a replica to be ready.
+        pub scale_from_zero: bool = "true",
+        /// Longest wait of a call for a replica to be ready.
+        pub scale_from_zero_timeout: Duration = "30s",
+        /// Most calls of one function that may wait for a replica; more are answered 503.
+        pub scale_from_zero_queue: usize = "1024",
+        /// Namespace of functions that name none.
+        pub function_namespace: String = "openfaas-fn",
+        /// Whether /system wants the credentials in secret_mount_path. The provider is sent the same ones.
+        pub basic_auth: bool = "false",
+        /// Directory of the files basic-auth-user and basic-auth-password.
+        pub secret_mount_path: PathBuf = "/run/secrets",
+        /// Whether to refuse requests whose Host is no loopback name, and changes asked for by web pages from elsewhere.
+        /// For a gateway on a developer's machine.
+        pub browser_guard: bool = "false",
+        /// Whether to log each call's path (never its query).
+        pub write_request_uri: bool = "false",
+        /// Log lines as text or json.
+        pub log_format: LogFormat = "text",
+        /// Level of the log, or a list of target=level.
+        pub log_level: String = "info",
+    }
+}
+
+impl Config {
+    /// Reads the process environment. Only `main` calls this.
+    ///
+    /// # Errors
+    /// Every mistake at once.
+    pub fn from_env() -> Result<Self, env::Error> {
+        env::read(std::env::vars())
+    }
+
+    /// The defaults, in front of a provider at this URL, for programs that embed the gateway.
+    ///
+    /// # Errors
+    /// When the URL is not one for a provider.
+    pub fn in_front_of(provider: &str) -> Result<Self, env::Error> {
+        env::read([("functions_provider_url".to_owned(), provider.to_owned())])
+    }
+}

@@ -1,0 +1,40 @@
+//! Which replicas, how busy? The gateway's one question about where functions run, and three ways to have it answered.
+
+mod polled;
+mod watched;
+
+use async_trait::async_trait;
+use faas_provider::{EndpointTable, FunctionName, client};
+use tokio::sync::watch;
+
+pub(crate) use polled::Polled;
+pub use watched::Watched;
+
+/// Knows the provider's functions and their replicas.
+#[async_trait]
+pub trait Endpoints: Send + Sync + 'static {
+    /// The table, kept current. Warm calls ask nothing else.
+    fn table(&self) -> watch::Receiver<EndpointTable>;
+
+    /// Asks about one function that the table lacks, or shows without replicas: whether the provider has it. The table
+    /// shows what was learned, now or in a moment.
+    ///
+    /// # Errors
+    /// When the provider cannot be asked.
+    async fn ask(&self, name: &FunctionName) -> Result<bool, client::Error>;
+}
+
+/// A table that a provider in this process publishes: always current, so there is never anything to ask.
+#[derive(Clone, Debug)]
+pub struct InProcess(pub watch::Receiver<EndpointTable>);
+
+#[async_trait]
+impl Endpoints for InProcess {
+    fn table(&self) -> watch::Receiver<EndpointTable> {
+        self.0.clone()
+    }
+
+    async fn ask(&self, name: &FunctionName) -> Result<bool, client::Error> {
+        Ok(self.0.borrow().get(name.as_str()).is_some())
+    }
+}

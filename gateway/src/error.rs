@@ -1,0 +1,131 @@
+//! What can fail, and what the caller sees.
+
+use axum::response::{IntoResponse, Response};
+use faas_http::auth;
+use faas_http::forward::Failure;
+use faas_provider::{FunctionName, Hop, client, refusal};
+use http::StatusCode;
+
+/// Why the gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A port cannot be had.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// The credentials cannot be read.
+    #[error("{0}")]
+    Credentials(#[from] auth::Error),
+    /// A setting is wrong.
+    #[error("{0}")]
+    Setting(String),
+}
+
+/// Everything that keeps a caller from an answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// No function has this name.
+    #[error("function {0} not found")]
+    NotFound(FunctionName),
+    /// The path names no function.
+    #[error("the path names no function")]
+    NoFunction,
+    /// The provider cannot say whether there is such a function.
+    #[error("function {name}: the provider cannot be asked: {reason}")]
+    ProviderUnknown {
+        /// The function.
+        name: FunctionName,
+        /// Why, in words.
+        reason: String,
+    },
+    /// Nothing answers for it, and nothing is to be started for it.
+    #[error("no replica of {0} is ready")]
+    NotReady(FunctionName),
+    /// Nothing became ready in time.
+    #[error("no replica of {name} became ready within scale_from_zero_timeout={waited}")]
+    StillNotReady {
+        /// The function.
+        name: FunctionName,
+        /// The limit.
+        waited: String,
+    },
+    /// More calls are waiting for it than may.
+    #[error(
+        "function {name}: scale_from_zero_queue={limit} calls are waiting for a replica already"
+    )]
+    QueueFull {
+        /// The function.
+        name: FunctionName,
+        /// The limit.
+        limit: usize,
+    },
+    /// It could not be scaled up.
+    #[error("function {name} could not be scaled up: {reason}")]
+    ScaleFailed {
+        /// The function.
+        name: FunctionName,
+        /// Why, in words.
+        reason: String,
+    },
+    /// The replica gave no answer.
+    #[error("function {name}: {}", failure.to_caller("upstream_timeout"))]
+    Call {
+        /// The function.
+        name: FunctionName,
+        /// What happened.
+        failure: Failure,
+    },
+    /// The provider gave no answer.
+    #[error("the provider gave no answer: {}", .0.to_caller("upstream_timeout"))]
+    Provider(Failure),
+    /// The provider's answer is not what it should be.
+    #[error("the provider's answer cannot be read: {0}")]
+    ProviderGarbage(String),
+    /// This method cannot be used on functions.
+    #[error("functions are not called by this method")]
+    Method,
+    /// Not here.
+    #[error("{0}")]
+    Unsupported(&'static str),
+    /// The body is larger than this route takes.
+    #[error("the body is larger than {0} bytes")]
+    TooLarge(usize),
+}
+
+impl Error {
+    /// The only place where a failure becomes a number.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound(_) | Self::NoFunction => StatusCode::NOT_FOUND,
+            Self::ProviderUnknown { .. }
+            | Self::NotReady(_)
+            | Self::StillNotReady { .. }
+            | Self::QueueFull { .. }
+            | Self::ScaleFailed { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Call { failure, .. } => failure.status(),
+            // The provider is a part of us: without it we are not available, whatever it is that failed.
+            Self::Provider(Failure::Unreachable { .. } | Failure::NoUpstream) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::Provider(failure) => failure.status(),
+            Self::ProviderGarbage(_) => StatusCode::BAD_GATEWAY,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Unsupported(_) => StatusCode::NOT_IMPLEMENTED,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        refusal(self.status(), Hop::Gateway, &self.to_string())
+    }
+}
+
+/// What the provider's refusal of a request of our own means to somebody who reads it: no address, no body of its.
+pub(crate) fn in_words(error: &client::Error) -> String {
+    match error {
+        client::Error::NotFound => "it says there is none".to_owned(),
+        client::Error::Refused { status, .. } => format!("it answered {}", status.as_u16()),
+        client::Error::Transport(_) => "it gave no answer".to_owned(),
+    }
+}

@@ -1,0 +1,190 @@
+//! The gateway as a value: bind it, run it, drain it.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use faas_http::auth::Credentials;
+use faas_http::forward::Forwarder;
+use faas_http::{Server, env};
+use faas_provider::{Client, EndpointTable};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::endpoints::{Endpoints, Watched};
+use crate::error::StartError;
+use crate::metrics::Metrics;
+use crate::provider::ProviderLink;
+use crate::scaling::FromZero;
+use crate::{Config, routes};
+
+/// Where the gateway listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// The public API.
+    pub public: SocketAddr,
+    /// Metrics, liveness, readiness.
+    pub metrics: SocketAddr,
+}
+
+/// What handlers share.
+pub(crate) type App = Arc<Shared>;
+
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    /// The provider, for requests of our own.
+    pub(crate) client: Client,
+    /// The provider, for requests passed on.
+    pub(crate) provider: ProviderLink,
+    /// Whoever answers for logs.
+    pub(crate) logs: ProviderLink,
+    pub(crate) endpoints: Arc<dyn Endpoints>,
+    pub(crate) table: watch::Receiver<EndpointTable>,
+    pub(crate) forwarder: Forwarder,
+    pub(crate) upstream_timeout: Option<Duration>,
+    pub(crate) from_zero: Arc<FromZero>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Cancelled when the gateway begins to drain.
+    pub(crate) stop: CancellationToken,
+}
+
+/// The gateway, with its ports taken.
+pub struct Gateway {
+    app: App,
+    public: Server,
+    metrics: Server,
+}
+
+impl Gateway {
+    /// Takes both ports, in front of a provider in another process.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn bind(config: Config, addresses: Addresses) -> Result<Self, StartError> {
+        let credentials = match config.basic_auth {
+            true => Some(Credentials::from_files(&config.secret_mount_path)?),
+            false => None,
+        };
+        let client = client(&config, credentials.as_ref())?;
+        let endpoints = Watched::start(
+            client,
+            &config.functions_provider_url,
+            &config.function_namespace,
+        );
+        Self::bind_with(
+            config,
+            addresses,
+            Arc::new(endpoints),
+            credentials.clone(),
+            credentials,
+        )
+        .await
+    }
+
+    /// Takes both ports, with the endpoints answered by `endpoints`, callers asked for `credentials`, and the provider
+    /// sent `provider_credentials`: for programs that hold gateway and provider in one process.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn bind_with(
+        config: Config,
+        addresses: Addresses,
+        endpoints: Arc<dyn Endpoints>,
+        credentials: Option<Credentials>,
+        provider_credentials: Option<Credentials>,
+    ) -> Result<Self, StartError> {
+        let upstream_timeout = env::limit(config.upstream_timeout);
+        let client = client(&config, provider_credentials.as_ref())?;
+        let link = |url, silence| {
+            ProviderLink::new(url, provider_credentials.clone(), upstream_timeout, silence)
+        };
+        let provider_url = &config.functions_provider_url;
+        let table = endpoints.table();
+        let metrics = Metrics::new().map_err(|error| StartError::Setting(error.to_string()))?;
+        let app = Arc::new(Shared {
+            provider: link(provider_url, upstream_timeout)?,
+            // A followed log may be silent for hours.
+            logs: link(
+                config.logs_provider_url.as_ref().unwrap_or(provider_url),
+                None,
+            )?,
+            forwarder: Forwarder::new(upstream_timeout),
+            from_zero: FromZero::new(&config, client.clone(), Arc::clone(&endpoints)),
+            metrics: Arc::new(metrics),
+            stop: CancellationToken::new(),
+            config,
+            client,
+            endpoints,
+            table,
+            upstream_timeout,
+        });
+        let limit = env::limit(app.config.read_timeout);
+        let public = Server::bind(
+            addresses.public,
+            routes::public(Arc::clone(&app), credentials),
+        )
+        .await?;
+        let public = public
+            .header_timeout(limit)
+            .drain(env::limit(app.config.write_timeout));
+        let metrics = Server::bind(addresses.metrics, routes::private(Arc::clone(&app))).await?;
+        let metrics = metrics
+            .header_timeout(Some(Duration::from_secs(5)))
+            .drain(Some(Duration::from_secs(5)));
+        Ok(Self {
+            app,
+            public,
+            metrics,
+        })
+    }
+
+    /// The addresses that were taken.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        Addresses {
+            public: self.public.local_addr(),
+            metrics: self.metrics.local_addr(),
+        }
+    }
+
+    /// Serves until `shutdown` ends; then readiness is off at once, no new connection is taken, and the calls in flight
+    /// are answered. Metrics are served until they are.
+    ///
+    /// # Errors
+    /// When a server fails.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
+        let stop = self.app.stop.clone();
+        let told = async {
+            shutdown.await;
+            stop.cancel();
+        };
+        let drained = CancellationToken::new();
+        let public = async {
+            let served = self.public.run(told).await;
+            drained.cancel();
+            served
+        };
+        let metrics = self.metrics.run(drained.cancelled());
+        let forgetting = drained.run_until_cancelled(forget_deleted(Arc::clone(&self.app)));
+        let (public, metrics, _) = tokio::join!(public, metrics, forgetting);
+        public?;
+        metrics?;
+        Ok(())
+    }
+}
+
+fn client(config: &Config, credentials: Option<&Credentials>) -> Result<Client, StartError> {
+    let pair = credentials.map(Credentials::pair);
+    let client = Client::new(config.functions_provider_url.clone(), pair.as_ref());
+    client.map_err(|error| StartError::Setting(error.to_string()))
+}
+
+/// Drops the series of functions as they are deleted.
+async fn forget_deleted(app: App) {
+    let mut table = app.table.clone();
+    while table.changed().await.is_ok() {
+        let now = table.borrow_and_update().clone();
+        app.metrics.forget_missing(&now);
+    }
+}

@@ -1,0 +1,191 @@
+//! A call of a function: find its replicas, wake it if need be, forward, count.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use faas_http::forward::Failure;
+use faas_provider::{CALL_METHODS, FunctionEndpoints, FunctionName, FunctionPath, timeout};
+use http::header::{ALLOW, HeaderValue};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use crate::call_id::CallId;
+use crate::error::Error;
+use crate::gateway::App;
+use crate::metrics::{CALLER_GONE, FunctionCounts, Metrics};
+
+/// Longest wait for the table to show a function that the provider says it has.
+const TABLE_LAG: Duration = Duration::from_secs(5);
+
+/// Answers a call, or says in one line why it cannot be answered. Both ways stream; a caller who hangs up cancels the
+/// call all the way down to the function's process.
+pub(crate) async fn call(State(app): State<App>, mut request: Request) -> Response {
+    let id = CallId::of(request.headers());
+    id.write(request.headers_mut());
+    let mut response = answer(&app, request, &id).await.unwrap_or_else(refuse);
+    id.write(response.headers_mut());
+    response
+}
+
+async fn answer(app: &App, request: Request, id: &CallId) -> Result<Response, Error> {
+    if !CALL_METHODS.contains(request.method()) {
+        return Err(Error::Method);
+    }
+    let uri = request.uri().clone();
+    let path = FunctionPath::parse(uri.path(), "/function/").ok_or(Error::NoFunction)?;
+    let name = FunctionName::parse(path.function, &app.config.function_namespace);
+    if app.config.write_request_uri {
+        tracing::info!(call_id = id.as_str(), method = %request.method(), path = uri.path(), "forwarding");
+    }
+    let mut function = find(app, &name).await?;
+    let mut watch = Watch::new(app, &name);
+    if function.endpoints.is_empty() {
+        function = watch.refused_by(app.from_zero.ready(&name).await)?;
+    }
+    let target = match uri.query() {
+        Some(query) => format!("{}?{query}", path.rest),
+        None => path.rest.to_owned(),
+    };
+    let limit = timeout(&function.annotations, app.upstream_timeout);
+    watch.forwarding();
+    let forwarded = app
+        .forwarder
+        .forward(request, &function.endpoints, &target, limit)
+        .await;
+    let response = watch.refused_by(forwarded.map_err(|failure| failed(&name, failure, id)))?;
+    watch.code = response.status().as_u16();
+    Ok(response.map(|body| Body::new(Counted { body, watch })))
+}
+
+fn failed(name: &FunctionName, failure: Failure, id: &CallId) -> Error {
+    tracing::warn!(function = %name, call_id = id.as_str(), %failure, "a call got no answer");
+    match failure {
+        Failure::NoUpstream => Error::NotReady(name.clone()),
+        failure => Error::Call {
+            name: name.clone(),
+            failure,
+        },
+    }
+}
+
+fn refuse(error: Error) -> Response {
+    let is_method = matches!(error, Error::Method);
+    let mut response = error.into_response();
+    if is_method {
+        let allowed = CALL_METHODS.map(|method| method.to_string()).join(", ");
+        if let Ok(allowed) = HeaderValue::from_str(&allowed) {
+            response.headers_mut().insert(ALLOW, allowed);
+        }
+    }
+    response
+}
+
+/// The function's entry in the table; where it lacks, the provider is asked, so that a function deployed a moment ago is
+/// found, and one that the provider cannot speak for is not called unknown.
+async fn find(app: &App, name: &FunctionName) -> Result<Arc<FunctionEndpoints>, Error> {
+    let table = app.table.borrow().clone();
+    if let Some(function) = table.get(name.as_str()) {
+        return Ok(Arc::clone(function));
+    }
+    let unknown = |reason: String| Error::ProviderUnknown {
+        name: name.clone(),
+        reason,
+    };
+    match app.endpoints.ask(name).await {
+        Ok(true) => shown(app, name)
+            .await
+            .ok_or_else(|| unknown("its endpoints lag behind".to_owned())),
+        Ok(false) if table.complete => {
+            app.metrics.unknown_function(404);
+            Err(Error::NotFound(name.clone()))
+        }
+        Ok(false) => Err(unknown("it has not listed its functions yet".to_owned())),
+        Err(error) => Err(unknown(crate::error::in_words(&error))),
+    }
+}
+
+/// The entry of a function that exists, once the table shows it; a moment after it was deployed, as a rule.
+async fn shown(app: &App, name: &FunctionName) -> Option<Arc<FunctionEndpoints>> {
+    let mut table = app.table.clone();
+    let shown = table.wait_for(|table| table.get(name.as_str()).is_some());
+    let table = tokio::time::timeout(TABLE_LAG, shown).await.ok()?.ok()?;
+    table.get(name.as_str()).cloned()
+}
+
+/// Counts one call, however it ends.
+struct Watch {
+    metrics: Arc<Metrics>,
+    counts: Arc<FunctionCounts>,
+    since: Instant,
+    /// The code that the caller sees; until an answer begins, that there is no caller.
+    code: u16,
+}
+
+impl Watch {
+    fn new(app: &App, name: &FunctionName) -> Self {
+        let counts = app.metrics.function(name);
+        Self {
+            metrics: Arc::clone(&app.metrics),
+            counts,
+            since: Instant::now(),
+            code: CALLER_GONE,
+        }
+    }
+
+    /// The time counts from here: the wait for a cold start is not the function's.
+    fn forwarding(&mut self) {
+        self.since = Instant::now();
+        self.counts.started();
+    }
+
+    /// Notes the code of an error on its way to the caller.
+    fn refused_by<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error) = &result {
+            self.code = error.status().as_u16();
+        }
+        result
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.metrics
+            .ended(&self.counts, self.code, self.since.elapsed());
+    }
+}
+
+/// A response's body; the call ends with it.
+struct Counted {
+    body: Body,
+    watch: Watch,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Err(_))) = frame {
+            // The caller's connection is cut: no success, whatever its first line said.
+            self.watch.code = http::StatusCode::BAD_GATEWAY.as_u16();
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

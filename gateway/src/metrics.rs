@@ -1,0 +1,206 @@
+//! What is counted: the original's series, by its names, labels and buckets.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use axum::response::Response;
+use faas_http::metrics;
+use faas_provider::{EndpointTable, FunctionName};
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
+};
+
+/// Label of calls whose function nobody knows: one series, whatever names a caller makes up.
+const UNKNOWN: &str = "unknown";
+/// Code of a call whose caller hung up before the answer began.
+pub(crate) const CALLER_GONE: u16 = 499;
+
+/// All series of the gateway.
+pub(crate) struct Metrics {
+    registry: Registry,
+    invocations: IntCounterVec,
+    seconds: HistogramVec,
+    started: IntCounterVec,
+    replicas: IntGaugeVec,
+    functions: RwLock<HashMap<FunctionName, Arc<FunctionCounts>>>,
+    page: Mutex<()>,
+}
+
+/// The series of one function, looked up once.
+pub(crate) struct FunctionCounts {
+    label: String,
+    started: IntCounter,
+    by_code: RwLock<HashMap<u16, (IntCounter, Histogram)>>,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let function = ["function_name"];
+        let function_and_code = ["function_name", "code"];
+        let invocations = IntCounterVec::new(
+            Opts::new("gateway_function_invocation_total", "Function metrics"),
+            &function_and_code,
+        )?;
+        let seconds = HistogramVec::new(
+            HistogramOpts::new("gateway_functions_seconds", "Function time taken"),
+            &function_and_code,
+        )?;
+        // Compat: this counter lacks `_total`; the idler and dashboards ask for it by this name.
+        let started = IntCounterVec::new(
+            Opts::new(
+                "gateway_function_invocation_started",
+                "The total number of function HTTP requests started.",
+            ),
+            &function,
+        )?;
+        let replicas = IntGaugeVec::new(
+            Opts::new(
+                "gateway_service_count",
+                "Current count of replicas for function",
+            ),
+            &function,
+        )?;
+        registry.register(Box::new(invocations.clone()))?;
+        registry.register(Box::new(seconds.clone()))?;
+        registry.register(Box::new(started.clone()))?;
+        registry.register(Box::new(replicas.clone()))?;
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        let (functions, page) = (RwLock::default(), Mutex::default());
+        Ok(Self {
+            registry,
+            invocations,
+            seconds,
+            started,
+            replicas,
+            functions,
+            page,
+        })
+    }
+
+    /// The series of a function that exists.
+    pub(crate) fn function(&self, name: &FunctionName) -> Arc<FunctionCounts> {
+        let known = self
+            .functions
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned();
+        known.unwrap_or_else(|| {
+            let mut functions = self
+                .functions
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            let new = || Arc::new(self.counts(name.as_str()));
+            Arc::clone(functions.entry(name.clone()).or_insert_with(new))
+        })
+    }
+
+    fn counts(&self, label: &str) -> FunctionCounts {
+        let started = self.started.with_label_values(&[label]);
+        FunctionCounts {
+            label: label.to_owned(),
+            started,
+            by_code: RwLock::default(),
+        }
+    }
+
+    /// Counts a call that got as far as a function that nobody knows.
+    pub(crate) fn unknown_function(&self, code: u16) {
+        self.invocations
+            .with_label_values(&[UNKNOWN, &code.to_string()])
+            .inc();
+    }
+
+    /// Counts the end of a call: the code that the caller saw, and the time from the forwarding to the body's end.
+    pub(crate) fn ended(&self, counts: &FunctionCounts, code: u16, took: Duration) {
+        let known = counts
+            .by_code
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&code)
+            .cloned();
+        let (total, seconds) = known.unwrap_or_else(|| {
+            let text = code.to_string();
+            let labels = [counts.label.as_str(), text.as_str()];
+            let series = (
+                self.invocations.with_label_values(&labels),
+                self.seconds.with_label_values(&labels),
+            );
+            let mut by_code = counts
+                .by_code
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            by_code.insert(code, series.clone());
+            series
+        });
+        total.inc();
+        seconds.observe(took.as_secs_f64());
+    }
+
+    /// Forgets the series of functions that are gone, so that they do not stay for ever.
+    pub(crate) fn forget_missing(&self, table: &EndpointTable) {
+        if !table.complete {
+            return;
+        }
+        let mut functions = self
+            .functions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        functions.retain(|name, counts| {
+            let stays = table.functions.contains_key(name);
+            if !stays {
+                self.remove(counts);
+            }
+            stays
+        });
+    }
+
+    fn remove(&self, counts: &FunctionCounts) {
+        let label = counts.label.as_str();
+        let _ = self.started.remove_label_values(&[label]);
+        for code in counts
+            .by_code
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .keys()
+        {
+            let code = code.to_string();
+            let _ = self.invocations.remove_label_values(&[label, &code]);
+            let _ = self.seconds.remove_label_values(&[label, &code]);
+        }
+    }
+
+    /// The page for Prometheus; the replicas on it are those of `table`.
+    pub(crate) fn page(&self, table: &EndpointTable) -> Response {
+        // One page at a time: between reset and gather the gauge is nobody else's.
+        let _page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
+        self.replicas.reset();
+        for (name, function) in table.functions.iter() {
+            let replicas = i64::try_from(function.replicas).unwrap_or(i64::MAX);
+            self.replicas
+                .with_label_values(&[name.as_str()])
+                .set(replicas);
+        }
+        metrics::page(&self.registry)
+    }
+}
+
+impl FunctionCounts {
+    /// Counts a call that is about to be forwarded.
+    pub(crate) fn started(&self) {
+        self.started.inc();
+    }
+
+    /// Calls that have ended, whatever their code.
+    pub(crate) fn total(&self) -> u64 {
+        self.by_code
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .map(|(total, _)| total.get())
+            .sum()
+    }
+}

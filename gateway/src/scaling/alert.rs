@@ -1,0 +1,76 @@
+//! AlertManager's webhook: an alert steps a function up, its end brings the function back to its minimum.
+
+use faas_provider::{
+    Client, FACTOR_LABEL, FunctionName, FunctionStatus, MAX_LABEL, MIN_LABEL, client, scale_label,
+};
+use faas_scaling::alert::{self, Limits};
+use serde::Deserialize;
+
+use crate::error::in_words;
+
+/// The webhook's body; everything else in it is ignored.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Alerts {
+    #[serde(default)]
+    alerts: Vec<Alert>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Alert {
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    labels: Labels,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Labels {
+    #[serde(default)]
+    function_name: String,
+}
+
+/// Follows each alert in turn. Gives one line per alert that could not be followed, `[INDEX] WORDS`.
+pub(crate) async fn follow(
+    alerts: Alerts,
+    provider: &Client,
+    default_namespace: &str,
+) -> Vec<String> {
+    let mut failures = Vec::new();
+    for (index, alert) in alerts.alerts.into_iter().enumerate() {
+        // An alert of something else than a function reaches this webhook too.
+        if alert.labels.function_name.is_empty() {
+            continue;
+        }
+        let name = FunctionName::parse(&alert.labels.function_name, default_namespace);
+        if let Err(error) = step(&name, alert.status == "firing", provider).await {
+            tracing::warn!(function = %name, %error, "an alert could not be followed");
+            failures.push(format!(
+                "[{index}] error scaling {name}: {}",
+                in_words(&error)
+            ));
+        }
+    }
+    failures
+}
+
+async fn step(name: &FunctionName, firing: bool, provider: &Client) -> Result<(), client::Error> {
+    let status = provider.status(name).await?;
+    let replicas = alert::replicas(firing, status.replicas, limits(&status));
+    if replicas == status.replicas {
+        return Ok(());
+    }
+    tracing::info!(function = %name, from = status.replicas, to = replicas, firing, "scaling by an alert");
+    provider.scale(name, replicas).await
+}
+
+/// The scaling labels; one that is no number counts as unset.
+fn limits(status: &FunctionStatus) -> Limits {
+    let labels = status.labels.clone().unwrap_or_default();
+    let label = |name, default| scale_label(&labels, name).ok().flatten().unwrap_or(default);
+    let Limits { min, max, factor } = Limits::default();
+    Limits {
+        min: label(MIN_LABEL, min),
+        max: label(MAX_LABEL, max),
+        factor: label(FACTOR_LABEL, factor).min(100),
+    }
+}

@@ -1,0 +1,208 @@
+//! Waking a function that is called while nothing of it is ready: the calls wait, one request scales it up.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use faas_http::{duration, env};
+use faas_provider::{
+    Client, EndpointTable, FunctionEndpoints, FunctionName, MIN_LABEL, scale_label,
+};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::Config;
+use crate::endpoints::Endpoints;
+use crate::error::{Error, in_words};
+
+/// How often the provider is asked while a function wakes, where its table does not say so by itself.
+const ASK_INTERVAL: Duration = Duration::from_millis(100);
+/// How often a scale request that failed is made again, and the pause before the first repetition, doubled each time.
+const ATTEMPTS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Wakes functions.
+pub(crate) struct FromZero {
+    provider: Client,
+    endpoints: Arc<dyn Endpoints>,
+    enabled: bool,
+    limit: Option<Duration>,
+    queue: usize,
+    /// The functions that are being woken: at most one request is under way for each.
+    waking: Mutex<HashMap<FunctionName, Arc<Waking>>>,
+}
+
+/// One function on its way up.
+struct Waking {
+    waiting: AtomicUsize,
+    /// Why it cannot be scaled up, once that is certain.
+    failed: watch::Sender<Option<String>>,
+}
+
+impl FromZero {
+    pub(crate) fn new(
+        config: &Config,
+        provider: Client,
+        endpoints: Arc<dyn Endpoints>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            provider,
+            endpoints,
+            enabled: config.scale_from_zero,
+            limit: env::limit(config.scale_from_zero_timeout),
+            queue: config.scale_from_zero_queue,
+            waking: Mutex::default(),
+        })
+    }
+
+    /// Waits until a replica of the function can take a call; asks for one if none is asked for. A caller who hangs up
+    /// stops waiting, the function wakes all the same.
+    ///
+    /// # Errors
+    /// 503 with words when it does not become ready in time, cannot be scaled up, or too many wait already; 404 when it
+    /// is deleted meanwhile.
+    pub(crate) async fn ready(
+        self: &Arc<Self>,
+        name: &FunctionName,
+    ) -> Result<Arc<FunctionEndpoints>, Error> {
+        if !self.enabled {
+            return Err(Error::NotReady(name.clone()));
+        }
+        let waking = self.join(name)?;
+        let waited = async {
+            let mut failed = waking.0.failed.subscribe();
+            tokio::select! {
+                found = self.appears(name) => found,
+                reason = failed.wait_for(Option::is_some) => {
+                    let reason = reason.ok().and_then(|reason| reason.clone()).unwrap_or_default();
+                    Err(Error::ScaleFailed { name: name.clone(), reason })
+                }
+            }
+        };
+        let Some(limit) = self.limit else {
+            return waited.await;
+        };
+        let waited_for = || duration::format(limit);
+        let late = |_| {
+            Err(Error::StillNotReady {
+                name: name.clone(),
+                waited: waited_for(),
+            })
+        };
+        timeout(limit, waited).await.unwrap_or_else(late)
+    }
+
+    /// Takes a place among those who wait; the first one sets the waking in motion.
+    fn join(self: &Arc<Self>, name: &FunctionName) -> Result<Place, Error> {
+        let mut all = self.waking.lock().unwrap_or_else(PoisonError::into_inner);
+        let waking = match all.get(name) {
+            Some(waking) => Arc::clone(waking),
+            None => {
+                let waking = Arc::new(Waking {
+                    waiting: AtomicUsize::new(0),
+                    failed: watch::Sender::new(None),
+                });
+                all.insert(name.clone(), Arc::clone(&waking));
+                tokio::spawn(Arc::clone(self).wake(name.clone(), Arc::clone(&waking)));
+                waking
+            }
+        };
+        if waking.waiting.fetch_add(1, Ordering::AcqRel) >= self.queue {
+            waking.waiting.fetch_sub(1, Ordering::AcqRel);
+            return Err(Error::QueueFull {
+                name: name.clone(),
+                limit: self.queue,
+            });
+        }
+        Ok(Place(waking))
+    }
+
+    /// Waits for the table to show a replica.
+    async fn appears(&self, name: &FunctionName) -> Result<Arc<FunctionEndpoints>, Error> {
+        let mut table = self.endpoints.table();
+        let settled = |table: &EndpointTable| match table.get(name.as_str()) {
+            Some(function) => !function.endpoints.is_empty(),
+            None => table.complete,
+        };
+        match table.wait_for(settled).await {
+            Ok(table) => table
+                .get(name.as_str())
+                .cloned()
+                .ok_or_else(|| Error::NotFound(name.clone())),
+            Err(_) => Err(Error::NotReady(name.clone())),
+        }
+    }
+
+    /// Scales the function up if nobody has, and sees to it until it is ready, given up, or gone.
+    async fn wake(self: Arc<Self>, name: FunctionName, waking: Arc<Waking>) {
+        let began = Instant::now();
+        let limit = self.limit.unwrap_or(Duration::MAX);
+        if let Err(reason) = self.scale_up(&name).await {
+            tracing::warn!(function = %name, reason, "a function could not be scaled up from zero");
+            waking.failed.send_replace(Some(reason));
+        } else {
+            let asking = async {
+                loop {
+                    sleep(ASK_INTERVAL).await;
+                    // An error is no news; the wait is bounded.
+                    let _ = self.endpoints.ask(&name).await;
+                }
+            };
+            tokio::select! {
+                found = timeout(limit, self.appears(&name)) => {
+                    let ready = matches!(found, Ok(Ok(_)));
+                    tracing::info!(function = %name, ready, took = ?began.elapsed(), "scaling from zero ended");
+                }
+                () = asking => {}
+            }
+        }
+        self.waking
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&name);
+    }
+
+    async fn scale_up(&self, name: &FunctionName) -> Result<(), String> {
+        let entry = self
+            .endpoints
+            .table()
+            .borrow()
+            .get(name.as_str())
+            .cloned()
+            .unwrap_or_default();
+        if entry.replicas > 0 {
+            return Ok(());
+        }
+        let min = scale_label(&entry.labels, MIN_LABEL)
+            .ok()
+            .flatten()
+            .unwrap_or(1)
+            .max(1);
+        let mut pause = PAUSE;
+        for attempt in 1..=ATTEMPTS {
+            match self.provider.scale(name, min).await {
+                Ok(()) => {
+                    tracing::info!(function = %name, replicas = min, "scaling from zero");
+                    return Ok(());
+                }
+                Err(error) if attempt == ATTEMPTS => return Err(in_words(&error)),
+                Err(error) => {
+                    tracing::debug!(function = %name, %error, "a scale request failed; asking again");
+                }
+            }
+            sleep(pause).await;
+            pause *= 2;
+        }
+        Ok(())
+    }
+}
+
+/// A place in the queue of those who wait.
+struct Place(Arc<Waking>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,132 @@
+//! Gateway and provider in one process: ports, credentials and lifetimes, and nothing else.
+
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use faas_gateway::endpoints::InProcess;
+use faas_gateway::{Addresses, Gateway};
+use faas_http::auth::{Credentials, Pair};
+use faas_provider_memory::MemoryService;
+use faas_provider_memory::sandbox::Allowed;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::Config;
+
+/// The running stack, with its ports taken.
+pub struct Stack {
+    gateway: Gateway,
+    provider: MemoryService,
+}
+
+impl Stack {
+    /// Takes the ports and restores what was deployed; functions start meanwhile. `program` is what is started again to
+    /// be a sandbox or a watchdog: this very program, unless a test says otherwise.
+    ///
+    /// # Errors
+    /// When a port, a directory or the credentials cannot be had.
+    pub async fn start(config: &Config, program: Option<PathBuf>) -> anyhow::Result<Self> {
+        // The provider's port is on loopback, where every local process can reach it: only the gateway knows the password.
+        let inner = Credentials::fixed(Pair::new("gateway", Uuid::new_v4().to_string()));
+        let provider = MemoryService::bind_as(
+            provider_config(config)?,
+            SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            Some(inner.clone()),
+            Allowed::default(),
+            program,
+        )
+        .await?;
+        let credentials = match config.basic_auth {
+            true => Some(Credentials::from_files(&config.secret_mount_path)?),
+            false => None,
+        };
+        let on = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let addresses = Addresses {
+            public: on(config.port),
+            metrics: on(config.metrics_port),
+        };
+        let endpoints = Arc::new(InProcess(provider.endpoints()));
+        let gateway_config = gateway_config(config, provider.local_addr())?;
+        let gateway = Gateway::bind_with(
+            gateway_config,
+            addresses,
+            endpoints,
+            credentials,
+            Some(inner),
+        )
+        .await?;
+        Ok(Self { gateway, provider })
+    }
+
+    /// The addresses that were taken.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        self.gateway.addresses()
+    }
+
+    /// Runs until `shutdown` ends or a service does: the gateway drains first, so that its calls find their replicas.
+    ///
+    /// # Errors
+    /// When a service fails.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let (stop_gateway, stop_provider) = (CancellationToken::new(), CancellationToken::new());
+        let mut services: JoinSet<anyhow::Result<()>> = JoinSet::new();
+        let (gateway, provider) = (self.gateway, self.provider);
+        let stopped = (
+            stop_gateway.clone().cancelled_owned(),
+            stop_provider.clone().cancelled_owned(),
+        );
+        let gateway_drained = stop_provider.clone();
+        services.spawn(async move {
+            let served = gateway.run(stopped.0).await;
+            gateway_drained.cancel();
+            served.context("gateway")
+        });
+        services.spawn(async move { provider.run(stopped.1).await.context("provider") });
+
+        // One down, all down: half a stack only confuses.
+        tokio::select! {
+            () = shutdown => {}
+            Some(ended) = services.join_next() => ended??,
+        }
+        stop_gateway.cancel();
+        while let Some(ended) = services.join_next().await {
+            ended??;
+        }
+        Ok(())
+    }
+}
+
+fn provider_config(config: &Config) -> anyhow::Result<faas_provider_memory::Config> {
+    let data_dir = config
+        .state_dir()
+        .context("data_dir: there is no home directory; set it")?;
+    Ok(faas_provider_memory::Config {
+        data_dir: Some(data_dir),
+        functions_dir: config.functions_dir.clone(),
+        image_map: config.image_map.clone(),
+        function_namespace: config.function_namespace.clone(),
+        max_replicas: config.max_replicas,
+        read_timeout: config.read_timeout,
+        write_timeout: config.write_timeout,
+        secret_mount_path: config.secret_mount_path.clone(),
+        ..faas_provider_memory::Config::embedded()?
+    })
+}
+
+fn gateway_config(config: &Config, provider: SocketAddr) -> anyhow::Result<faas_gateway::Config> {
+    Ok(faas_gateway::Config {
+        read_timeout: config.read_timeout,
+        write_timeout: config.write_timeout,
+        upstream_timeout: config.upstream_timeout,
+        scale_from_zero: config.scale_from_zero,
+        scale_from_zero_timeout: config.scale_from_zero_timeout,
+        function_namespace: config.function_namespace.clone(),
+        browser_guard: true,
+        ..faas_gateway::Config::in_front_of(&format!("http://{provider}"))?
+    })
+}
