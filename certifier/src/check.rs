@@ -46,6 +46,22 @@ pub(crate) struct Check {
     run: Box<dyn Fn(Target) -> Running + Send + Sync>,
 }
 
+/// Where a family of rules comes from.
+#[derive(Clone, Copy)]
+pub(crate) struct Source(pub(crate) &'static str);
+
+impl Source {
+    /// A check of this family; see [`Check::new`].
+    pub(crate) fn check<R, F>(self, id: &'static str, says: &'static str, run: R) -> Check
+    where
+        R: Fn(Target) -> F + Send + Sync + 'static,
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        let source = self.0;
+        Check::new(Rule { id, says, source }, run)
+    }
+}
+
 impl Check {
     /// A check that runs once and needs nothing special.
     pub(crate) fn new<R, F>(rule: Rule, run: R) -> Self

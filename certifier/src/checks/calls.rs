@@ -3,12 +3,14 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::check::{Check, Need, Rule};
+use crate::check::{Check, Need, Source};
 use crate::failure::{Failure, Outcome};
 use crate::http::Answer;
 use crate::target::{Sample, Target};
 
-const FROM: &str = "original suite, Invoke";
+const FROM: Source = Source("original suite, Invoke");
+
+const UNKNOWN: Source = Source("original suite, InvokeNotFound; the provider SDK itself gives 503");
 
 /// Answers with its environment, and so with what the watchdog says about the request.
 const ENV: Sample = Sample {
@@ -24,104 +26,98 @@ const ECHO: Sample = Sample {
 };
 
 pub(super) fn checks() -> Vec<Check> {
-    let rule = |id, says| Rule {
-        id,
-        says,
-        source: FROM,
+    let subjects = [methods(), contents(), correlation(), unknown()];
+    let checks = subjects.into_iter().flatten();
+    checks.map(Check::everywhere).collect()
+}
+
+fn methods() -> Vec<Check> {
+    let check = |id, says, method: Method| {
+        FROM.check(id, says, move |target| arrives(target, method.clone()))
     };
-    let mut checks = vec![
-        method(
+    vec![
+        check(
             "call.get",
             "A GET reaches the function as a GET.",
             Method::GET,
         ),
-        method(
+        check(
             "call.post",
             "A POST with a body reaches the function as a POST.",
             Method::POST,
         ),
-        method(
+        check(
             "call.put",
             "A PUT with a body reaches the function as a PUT.",
             Method::PUT,
         ),
-        method(
+        check(
             "call.patch",
             "A PATCH with a body reaches the function as a PATCH.",
             Method::PATCH,
         ),
-        method(
+        check(
             "call.delete",
             "A DELETE reaches the function as a DELETE.",
             Method::DELETE,
         ),
-        Check::new(
-            rule(
-                "call.env-value",
-                "The function's process sees a deployed variable with its value.",
-            ),
-            sees_the_variable,
-        ),
-        Check::new(
-            rule(
-                "call.query",
-                "The query string reaches the function unchanged.",
-            ),
-            sees_the_query,
-        ),
-        Check::new(
-            rule(
-                "call.body-exact",
-                "A body of all 256 byte values is passed to the function and back, byte for byte.",
-            ),
-            echoes_every_byte,
-        ),
-        Check::new(
-            rule(
-                "call.call-id",
-                "Through a gateway, the answer of a function carries a header X-Call-Id.",
-            ),
-            has_call_id,
-        )
-        .needs(Need::Gateway),
-        Check::new(
-            rule(
-                "call.start-time",
-                "Through a gateway, the answer carries X-Start-Time, in nanoseconds since 1970.",
-            ),
-            has_start_time,
-        )
-        .needs(Need::Gateway),
-    ];
-    checks.extend(unknown());
-    checks.into_iter().map(Check::everywhere).collect()
-}
-
-fn unknown() -> [Check; 2] {
-    let source = "original suite, InvokeNotFound; the provider SDK itself gives 503";
-    let unknown = Rule {
-        id: "call.unknown-function",
-        says: "A call of a function that does not exist answers 404 or 502; straight to a provider also 503.",
-        source,
-    };
-    let empty = Rule {
-        id: "call.empty-name",
-        says: "A call of a function with an empty name, /function/.NAMESPACE, answers 404 or 502; straight to a provider also 400 or 503.",
-        source,
-    };
-    [
-        Check::new(unknown, refuses_unknown_names),
-        Check::new(empty, refuses_the_empty_name),
     ]
 }
 
-fn method(id: &'static str, says: &'static str, method: Method) -> Check {
-    let rule = Rule {
-        id,
-        says,
-        source: FROM,
-    };
-    Check::new(rule, move |target| arrives(target, method.clone()))
+fn contents() -> Vec<Check> {
+    vec![
+        FROM.check(
+            "call.env-value",
+            "The function's process sees a deployed variable with its value.",
+            sees_the_variable,
+        ),
+        FROM.check(
+            "call.query",
+            "The query string reaches the function unchanged.",
+            sees_the_query,
+        ),
+        FROM.check(
+            "call.body-exact",
+            "A body of all 256 byte values is passed to the function and back, byte for \
+             byte.",
+            echoes_every_byte,
+        ),
+    ]
+}
+
+fn correlation() -> Vec<Check> {
+    vec![
+        FROM.check(
+            "call.call-id",
+            "Through a gateway, the answer of a function carries a header X-Call-Id.",
+            has_call_id,
+        )
+        .needs(Need::Gateway),
+        FROM.check(
+            "call.start-time",
+            "Through a gateway, the answer carries X-Start-Time, in nanoseconds since \
+             1970.",
+            has_start_time,
+        )
+        .needs(Need::Gateway),
+    ]
+}
+
+fn unknown() -> Vec<Check> {
+    vec![
+        UNKNOWN.check(
+            "call.unknown-function",
+            "A call of a function that does not exist answers 404 or 502; straight to a provider \
+             also 503.",
+            refuses_unknown_names,
+        ),
+        UNKNOWN.check(
+            "call.empty-name",
+            "A call of a function with an empty name, /function/.NAMESPACE, answers 404 or 502; \
+             straight to a provider also 400 or 503.",
+            refuses_the_empty_name,
+        ),
+    ]
 }
 
 async fn arrives(target: Target, method: Method) -> Outcome {

@@ -15,17 +15,21 @@ pub(super) fn checks() -> Vec<Check> {
     };
     let null_metadata = Rule {
         id: "deploy.null-metadata",
-        says: "A deployment whose labels and annotations are null is accepted, and both are read back as objects.",
-        source: "clients written in Go send null for an empty map; the original suite does, in SecretCRUD",
+        says: "A deployment whose labels and annotations are null is accepted, and both are \
+             read back as objects.",
+        source: "clients written in Go send null for an empty map; the original suite does, in \
+             SecretCRUD",
     };
     let readable = Rule {
         id: "deploy.readable-at-once",
-        says: "A status asked for right after the answer to a deployment is 200, with name and namespace.",
+        says: "A status asked for right after the answer to a deployment is 200, with name \
+             and namespace.",
         source: "original suite, Deploy_MetaData: it reads without waiting",
     };
     let listed = Rule {
         id: "deploy.listed-at-once",
-        says: "A list asked for right after the answer to a deployment holds the function once, with its namespace.",
+        says: "A list asked for right after the answer to a deployment holds the function \
+             once, with its namespace.",
         source: "original suite, Deploy_MetaData and Invoke",
     };
     let available = Rule {

@@ -10,12 +10,14 @@ use crate::target::Target;
 pub(super) fn checks() -> Vec<Check> {
     let provider = Rule {
         id: "info.provider",
-        says: "GET /system/info names the provider, its orchestration, release and commit, none of them empty.",
+        says: "GET /system/info names the provider, its orchestration, release and commit, \
+             none of them empty.",
         source: "original suite, ProviderInfo; provider SDK, ProviderInfo",
     };
     let gateway = Rule {
         id: "info.gateway-version",
-        says: "Through a gateway, GET /system/info also gives the gateway's own release and commit.",
+        says: "Through a gateway, GET /system/info also gives the gateway's own release and \
+             commit.",
         source: "original suite, ProviderInfo",
     };
     vec![

@@ -3,11 +3,13 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::check::{Check, Rule};
+use crate::check::{Check, Source};
 use crate::failure::Outcome;
 use crate::http::Answer;
 use crate::target::{Sample, Target};
 use crate::wait::eventually;
+
+const FROM: Source = Source("original suite, FunctionLogs; provider SDK, log messages");
 
 const LOGGER: Sample = Sample {
     name: "logger",
@@ -16,14 +18,34 @@ const LOGGER: Sample = Sample {
 };
 
 pub(super) fn checks() -> Vec<Check> {
-    let source = "original suite, FunctionLogs; provider SDK, log messages";
-    let rule = |id, says| Rule { id, says, source };
     vec![
-        Check::new(rule("logs.ends-without-follow", "GET /system/logs with follow=false answers 200 and ends by itself."), ends_by_itself),
-        Check::new(rule("logs.lines", "Every line of a log is a JSON object with the texts name, namespace, instance, timestamp and text."), are_json_lines),
-        Check::new(rule("logs.own-lines", "Every line of a log has the name and the namespace that were asked for."), are_its_own),
-        Check::new(rule("logs.call-begins", "After a call, the log has a line that begins with `Forking fprocess`."), tell_of_the_begin),
-        Check::new(rule("logs.call-ends", "After a call, the log has a line that begins with `Wrote N Bytes`, N being the length of the answer."), tell_of_the_end),
+        FROM.check(
+            "logs.ends-without-follow",
+            "GET /system/logs with follow=false answers 200 and ends by itself.",
+            ends_by_itself,
+        ),
+        FROM.check(
+            "logs.lines",
+            "Every line of a log is a JSON object with the texts name, namespace, \
+             instance, timestamp and text.",
+            are_json_lines,
+        ),
+        FROM.check(
+            "logs.own-lines",
+            "Every line of a log has the name and the namespace that were asked for.",
+            are_its_own,
+        ),
+        FROM.check(
+            "logs.call-begins",
+            "After a call, the log has a line that begins with `Forking fprocess`.",
+            tell_of_the_begin,
+        ),
+        FROM.check(
+            "logs.call-ends",
+            "After a call, the log has a line that begins with `Wrote N Bytes`, N being \
+             the length of the answer.",
+            tell_of_the_end,
+        ),
     ]
     .into_iter()
     .map(Check::everywhere)

@@ -12,7 +12,8 @@ use crate::target::Target;
 pub(super) fn checks() -> Vec<Check> {
     let listed = Rule {
         id: "namespaces.listed",
-        says: "GET /system/namespaces answers 200 with an array of names that holds the default namespace and every further one.",
+        says: "GET /system/namespaces answers 200 with an array of names that holds the \
+             default namespace and every further one.",
         source: "original suite, ListNamespaces",
     };
     let exact = Rule {
@@ -22,7 +23,8 @@ pub(super) fn checks() -> Vec<Check> {
     };
     let apart = Rule {
         id: "namespaces.apart",
-        says: "A function deployed in a second namespace is listed there, and not in the default one.",
+        says: "A function deployed in a second namespace is listed there, and not in the \
+             default one.",
         source: "provider SDK, the parameter `namespace` of the list",
     };
     vec![

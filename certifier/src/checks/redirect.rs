@@ -13,7 +13,8 @@ const DESTINATION: &str = "http://redirect.invalid/landing";
 pub(super) fn checks() -> Vec<Check> {
     let rule = Rule {
         id: "call.redirect-not-followed",
-        says: "A function's 302 reaches the caller, with the Location that the function gave.",
+        says: "A function's 302 reaches the caller, with the Location that the function \
+             gave.",
         source: "original suite, Invoke; gateways follow no redirect since October 2018",
     };
     vec![

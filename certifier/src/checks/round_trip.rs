@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::check::{Check, Rule};
+use crate::check::{Check, Source};
 use crate::failure::Outcome;
 use crate::target::{Sample, Target};
+
+const FROM: Source = Source("original suite, Deploy_MetaData");
 
 /// Nothing but the usual. Several checks look at what the platform makes of that.
 const PLAIN: Sample = Sample {
@@ -25,6 +27,16 @@ const ANNOTATIONS: Sample = Sample {
     more: || json!({"annotations": annotations()}),
 };
 
+/// What gets lost where annotations pass through something that likes tidy text.
+const OWNERS: &str = r#"{
+	"team": "media & print",
+	"on call": [
+		"A <a@example.com>",
+		"B"
+	]
+}
+"#;
+
 const LIMITS: Sample = Sample {
     name: "limits",
     process: "env",
@@ -32,28 +44,75 @@ const LIMITS: Sample = Sample {
 };
 
 pub(super) fn checks() -> Vec<Check> {
-    let from = "original suite, Deploy_MetaData";
-    let rule = |id, says| Rule {
-        id,
-        says,
-        source: from,
-    };
+    let checks = metadata().into_iter().chain(the_rest());
+    checks.map(Check::everywhere).collect()
+}
+
+fn metadata() -> Vec<Check> {
     vec![
-        Check::new(rule("deploy.labels-round-trip", "Labels come back with the values that were deployed."), keeps_labels),
-        Check::new(rule("deploy.annotations-round-trip", "Annotations come back byte for byte: dates with colons, JSON with tabs and newlines."), keeps_annotations),
-        Check::new(rule("deploy.labels-never-null", "The labels of a function deployed without any are an object."), has_label_object),
-        Check::new(rule("deploy.annotations-never-null", "The annotations of a function deployed without any are an object."), has_annotation_object),
-        Check::new(rule("deploy.faas-function-label", "The label `faas_function` holds the function's name."), has_own_name_as_label),
-        Check::new(rule("deploy.image-exact", "The image comes back as it was deployed, with its registry and tag."), keeps_the_image),
-        Check::new(rule("deploy.process-exact", "`envProcess` comes back as it was deployed."), keeps_the_process),
-        Check::new(rule("deploy.memory-limit-round-trip", "The memory limit comes back as it was written, `5Mi`."), keeps_the_memory_limit),
-        Check::new(rule("deploy.cpu-limit-round-trip", "The CPU limit comes back as it was written, `100m`."), keeps_the_cpu_limit),
-        Check::new(rule("deploy.nothing-invented", "What was not deployed is not there: envVars, limits, requests, constraints, secrets."), invents_nothing),
-        Check::new(rule("deploy.root-writable", "`readOnlyRootFilesystem` is false or absent when it was not asked for."), is_not_read_only),
+        FROM.check(
+            "deploy.labels-round-trip",
+            "Labels come back with the values that were deployed.",
+            keeps_labels,
+        ),
+        FROM.check(
+            "deploy.annotations-round-trip",
+            "Annotations come back byte for byte: dates with colons, JSON with tabs and \
+             newlines.",
+            keeps_annotations,
+        ),
+        FROM.check(
+            "deploy.labels-never-null",
+            "The labels of a function deployed without any are an object.",
+            has_label_object,
+        ),
+        FROM.check(
+            "deploy.annotations-never-null",
+            "The annotations of a function deployed without any are an object.",
+            has_annotation_object,
+        ),
+        FROM.check(
+            "deploy.faas-function-label",
+            "The label `faas_function` holds the function's name.",
+            has_own_name_as_label,
+        ),
     ]
-    .into_iter()
-    .map(Check::everywhere)
-    .collect()
+}
+
+fn the_rest() -> Vec<Check> {
+    vec![
+        FROM.check(
+            "deploy.image-exact",
+            "The image comes back as it was deployed, with its registry and tag.",
+            keeps_the_image,
+        ),
+        FROM.check(
+            "deploy.process-exact",
+            "`envProcess` comes back as it was deployed.",
+            keeps_the_process,
+        ),
+        FROM.check(
+            "deploy.memory-limit-round-trip",
+            "The memory limit comes back as it was written, `5Mi`.",
+            keeps_the_memory_limit,
+        ),
+        FROM.check(
+            "deploy.cpu-limit-round-trip",
+            "The CPU limit comes back as it was written, `100m`.",
+            keeps_the_cpu_limit,
+        ),
+        FROM.check(
+            "deploy.nothing-invented",
+            "What was not deployed is not there: envVars, limits, requests, constraints, \
+             secrets.",
+            invents_nothing,
+        ),
+        FROM.check(
+            "deploy.root-writable",
+            "`readOnlyRootFilesystem` is false or absent when it was not asked for.",
+            is_not_read_only,
+        ),
+    ]
 }
 
 async fn keeps_labels(target: Target) -> Outcome {
@@ -153,6 +212,6 @@ fn labels() -> Value {
 fn annotations() -> Value {
     json!({
         "built-at": "Tue 3 Mar 2026 14:05:09 +0100",
-        "owners": "{\n\t\"team\": \"media & print\",\n\t\"on call\": [\n\t\t\"A <a@example.com>\",\n\t\t\"B\"\n\t]\n}\n",
+        "owners": OWNERS,
     })
 }

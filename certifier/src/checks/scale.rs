@@ -10,12 +10,14 @@ use crate::target::Target;
 const BODY: &str = "certifier";
 
 /// `printf certifier | sha512sum`
-const DIGEST: &str = "4d429d3e9356e42dc00ec6cf55b9dec3b238473a5e30ae58fd8409948237070e4a3e3b54ff709c13aae72c308b1c0bcc7ae79a93fc1b572f526155f6fb32364c";
+const DIGEST: &str = "4d429d3e9356e42dc00ec6cf55b9dec3b238473a5e30ae58fd8409948237070e\
+    4a3e3b54ff709c13aae72c308b1c0bcc7ae79a93fc1b572f526155f6fb32364c";
 
 pub(super) fn checks() -> Vec<Check> {
     let minimum = Rule {
         id: "scale.minimum-label",
-        says: "With the label com.openfaas.scale.min=2, the status says 2 replicas right after the deployment.",
+        says: "With the label com.openfaas.scale.min=2, the status says 2 replicas right \
+             after the deployment.",
         source: "original suite, ScaleMinimum",
     };
     let accepted = Rule {
@@ -30,7 +32,8 @@ pub(super) fn checks() -> Vec<Check> {
     };
     let from_zero = Rule {
         id: "scale.from-zero",
-        says: "Through a gateway, a call of a function scaled to zero succeeds, with its body.",
+        says: "Through a gateway, a call of a function scaled to zero succeeds, with its \
+             body.",
         source: "original suite, ScaleFromZeroDuringInvoke",
     };
     vec![

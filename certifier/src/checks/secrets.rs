@@ -5,11 +5,15 @@ use base64::prelude::BASE64_STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::check::{Check, Rule};
+use crate::check::{Check, Source};
 use crate::failure::Outcome;
 use crate::http::Answer;
 use crate::target::Target;
 use crate::wait::eventually;
+
+const FROM: Source = Source("original suite, SecretCRUD");
+
+const DISCLOSURE: Source = Source("provider SDK, Secret: a list carries names only");
 
 /// The two ways to send a secret's content.
 #[derive(Clone, Copy)]
@@ -21,84 +25,89 @@ enum Kind {
 }
 
 pub(super) fn checks() -> Vec<Check> {
-    let source = "original suite, SecretCRUD";
-    let rule = |id, says| Rule { id, says, source };
-    let disclosed = Rule {
-        id: "secrets.never-disclosed",
-        says: "The list of secrets holds no content: neither the keys `value` and `rawValue` nor the text itself.",
-        source: "provider SDK, Secret: a list carries names only",
-    };
-    let text = [
-        Check::new(
-            rule(
-                "secrets.create-text",
-                "POST /system/secrets with `value` answers 200, 201 or 202.",
-            ),
+    let subjects = [creating(), listing(), changing(), deleting()];
+    let checks = subjects.into_iter().flatten();
+    checks.map(Check::everywhere).collect()
+}
+
+fn creating() -> Vec<Check> {
+    vec![
+        FROM.check(
+            "secrets.create-text",
+            "POST /system/secrets with `value` answers 200, 201 or 202.",
             |target| is_created(target, Kind::Text),
         ),
-        Check::new(
-            rule(
-                "secrets.create-bytes",
-                "POST /system/secrets with `rawValue` answers 200, 201 or 202.",
-            ),
+        FROM.check(
+            "secrets.create-bytes",
+            "POST /system/secrets with `rawValue` answers 200, 201 or 202.",
             |target| is_created(target, Kind::Bytes),
         ),
-        Check::new(
-            rule(
-                "secrets.read-text",
-                "A function reads a secret exactly, from /var/openfaas/secrets/NAME.",
-            ),
+        FROM.check(
+            "secrets.read-text",
+            "A function reads a secret exactly, from /var/openfaas/secrets/NAME.",
             |target| is_read(target, Kind::Text),
         ),
-        Check::new(
-            rule(
-                "secrets.read-bytes",
-                "A function reads a secret of arbitrary bytes exactly: NUL, 0xFF, a newline at the end.",
-            ),
+        FROM.check(
+            "secrets.read-bytes",
+            "A function reads a secret of arbitrary bytes exactly: NUL, 0xFF, a newline at \
+             the end.",
             |target| is_read(target, Kind::Bytes),
         ),
-        Check::new(
-            rule(
-                "secrets.listed",
-                "A secret is in the list right after it was created.",
-            ),
+    ]
+}
+
+fn listing() -> Vec<Check> {
+    vec![
+        FROM.check(
+            "secrets.listed",
+            "A secret is in the list right after it was created.",
             is_listed,
         ),
-        Check::new(disclosed, is_not_disclosed),
-        Check::new(
-            rule(
-                "secrets.update-accepted",
-                "PUT /system/secrets for an existing secret answers 200 or 202.",
-            ),
+        DISCLOSURE.check(
+            "secrets.never-disclosed",
+            "The list of secrets holds no content: neither the keys `value` and `rawValue` nor \
+             the text itself.",
+            is_not_disclosed,
+        ),
+    ]
+}
+
+fn changing() -> Vec<Check> {
+    vec![
+        FROM.check(
+            "secrets.update-accepted",
+            "PUT /system/secrets for an existing secret answers 200 or 202.",
             can_be_updated,
         ),
-        Check::new(
-            rule(
-                "secrets.update-text",
-                "After the update of a secret and of its function, the function reads the new text.",
-            ),
+        FROM.check(
+            "secrets.update-text",
+            "After the update of a secret and of its function, the function reads the new \
+             text.",
             |target| is_read_anew(target, Kind::Text),
         ),
-        Check::new(
-            rule(
-                "secrets.update-bytes",
-                "After the update of a secret and of its function, the function reads the new bytes.",
-            ),
+        FROM.check(
+            "secrets.update-bytes",
+            "After the update of a secret and of its function, the function reads the new \
+             bytes.",
             |target| is_read_anew(target, Kind::Bytes),
         ),
-        Check::new(
-            rule(
-                "secrets.delete-accepted",
-                "DELETE /system/secrets right after that of the only function that uses it answers 200 or 202.",
-            ),
+    ]
+}
+
+fn deleting() -> Vec<Check> {
+    vec![
+        FROM.check(
+            "secrets.delete-accepted",
+            "DELETE /system/secrets right after that of the only function that uses it \
+             answers 200 or 202.",
             can_be_deleted,
         ),
-        Check::new(
-            rule("secrets.gone", "A deleted secret is not in the list."),
+        FROM.check(
+            "secrets.gone",
+            "A deleted secret is not in the list.",
             leaves_nothing,
         ),
-    ];
-    text.into_iter().map(Check::everywhere).collect()
+    ]
 }
 
 async fn is_created(target: Target, kind: Kind) -> Outcome {

@@ -10,7 +10,8 @@ use crate::wait::eventually;
 pub(super) fn checks() -> Vec<Check> {
     let unknown = Rule {
         id: "update.unknown-is-404",
-        says: "PUT /system/functions for a function that does not exist answers 404 and deploys nothing.",
+        says: "PUT /system/functions for a function that does not exist answers 404 and \
+             deploys nothing.",
         source: "faas-cli deploy: it tries PUT first, and POST only on exactly 404",
     };
     let accepted = Rule {
@@ -20,7 +21,8 @@ pub(super) fn checks() -> Vec<Check> {
     };
     let visible = Rule {
         id: "update.visible-at-once",
-        says: "A status asked for right after the answer to an update shows the new annotations.",
+        says: "A status asked for right after the answer to an update shows the new \
+             annotations.",
         source: "original suite, SecretCRUD: it updates by an annotation",
     };
     let deleted = Rule {

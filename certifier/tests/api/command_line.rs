@@ -1,13 +1,18 @@
 //! The binary: what it prints, and how it ends.
 
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::process::Command;
+use tokio::time::timeout;
 
 use crate::faults::Fault;
 use crate::model::Model;
+
+/// Far less than the suite waits for a replica.
+const LIMIT: Duration = Duration::from_secs(20);
 
 async fn certifier(arguments: &[&str]) -> Output {
     let command = Command::new(env!("CARGO_BIN_EXE_certifier"))
@@ -102,6 +107,41 @@ async fn credentials_come_from_a_file_or_a_folder() {
         assert!(output.status.success(), "{}", text(&output.stdout));
     }
     assert!(!certifier(&arguments).await.status.success());
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_a_run_that_waits_and_removes_what_it_made() {
+    let model = Arc::new(Model::gateway(Some(Fault::NeverAvailable)));
+    let url = model.serve().await;
+    let child = Command::new(env!("CARGO_BIN_EXE_certifier"))
+        .args(["--gateway", &url, "--filter", "becomes-available"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let deployed = async {
+        while model.functions.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LIMIT, deployed).await.unwrap();
+    let interrupt = ["-INT", &child.id().unwrap().to_string()];
+    assert!(
+        Command::new("kill")
+            .args(interrupt)
+            .status()
+            .await
+            .unwrap()
+            .success()
+    );
+
+    let output = timeout(LIMIT, child.wait_with_output())
+        .await
+        .unwrap()
+        .unwrap();
+    let out = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{out}");
+    assert!(out.contains("the run was interrupted"), "{out}");
+    assert!(model.functions.lock().unwrap().is_empty());
 }
 
 #[tokio::test]

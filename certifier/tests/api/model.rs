@@ -292,9 +292,12 @@ async fn secrets(State(model): Shared, Query(query): Fields) -> String {
         .iter()
         .filter(|((namespace, _), _)| query["namespace"] == *namespace);
     let mut list: Vec<_> = wanted
-        .map(|((namespace, name), content)| match model.wrong(Fault::SecretsDisclosed) {
-            true => json!({"name": name, "namespace": namespace, "rawValue": BASE64_STANDARD.encode(content)}),
-            false => json!({"name": name, "namespace": namespace}),
+        .map(|((namespace, name), content)| {
+            let mut secret = json!({"name": name, "namespace": namespace});
+            if model.wrong(Fault::SecretsDisclosed) {
+                secret["rawValue"] = json!(BASE64_STANDARD.encode(content));
+            }
+            secret
         })
         .collect();
     if model.wrong(Fault::SecretsNotListed) {

@@ -194,7 +194,7 @@ impl Fault {
             }
             Self::ProcessSplit => set(object, "envProcess", "/bin/sh -c".into()),
             Self::MemoryInBytes if object.contains_key("limits") => {
-                set_in(object, "limits", "memory", "5242880")
+                set_in(object, "limits", "memory", "5242880");
             }
             Self::CpuDropped if object.contains_key("limits") => {
                 drop(object["limits"].as_object_mut().unwrap().remove("cpu"));
