@@ -21,7 +21,15 @@ pub(crate) struct Provider {
 impl Provider {
     /// A provider whose home, data and functions lie in one temporary directory, readable by all.
     pub(crate) fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::in_dir(tempfile::tempdir().unwrap())
+    }
+
+    /// The same where no fresh /tmp hides anything by itself.
+    pub(crate) fn outside_tmp() -> Self {
+        Self::in_dir(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap())
+    }
+
+    fn in_dir(dir: tempfile::TempDir) -> Self {
         for name in ["home", "home/functions", "home/functions/data"] {
             std::fs::create_dir(dir.path().join(name)).unwrap();
         }
@@ -39,7 +47,6 @@ impl Provider {
         Self { dir, config }
     }
 
-    #[expect(dead_code)]
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -99,4 +106,9 @@ pub(crate) async fn run(sandbox: &Sandbox, spec: ReplicaSpec) -> (String, Exit) 
 /// What a script prints.
 pub(crate) async fn output(sandbox: &Sandbox, script: &str) -> String {
     run(sandbox, shell(script)).await.0
+}
+
+/// Whether a process exists.
+pub(crate) fn alive(pid: u32) -> bool {
+    Path::new(&format!("/proc/{pid}")).exists()
 }

@@ -92,7 +92,12 @@ fn attempt(controller: &Controller, version: Version, dir: &Path) -> io::Result<
         std::process::id(),
         fastrand::u64(..)
     ));
-    fs::create_dir(&trial)?;
+    fs::create_dir(&trial).map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("making a group in {}: {error}", dir.display()),
+        )
+    })?;
     let outcome = (controller.try_limit)(version, &trial);
     fs::remove_dir(&trial)?;
     outcome

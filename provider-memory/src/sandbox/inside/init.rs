@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill};
-use nix::sys::signalfd::SignalFd;
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::stat::{Mode, umask};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -70,13 +70,13 @@ pub(super) fn live(control: &UnixStream) -> Result<ExitCode, Words> {
 fn watched_signals() -> Result<SignalFd, Errno> {
     let mut mask = SigSet::empty();
     mask.extend([Signal::SIGCHLD, Signal::SIGTERM]);
-    let signals = SignalFd::new(&mask)?;
+    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC)?;
     mask.extend([Signal::SIGINT, Signal::SIGHUP]);
     mask.thread_block()?;
     Ok(signals)
 }
 
-/// Starts the program; it has begun to run when this returns. `Command` gives it an empty signal mask.
+/// Starts the program; it has begun to run when this returns.
 fn start(inside: &Inside, exe: &File, listener: Option<OwnedFd>) -> Result<Pid, Words> {
     // By descriptor, because the new root may have no path to our executable.
     let own = || format!("/proc/self/fd/{}", exe.as_raw_fd()).into();
@@ -95,10 +95,18 @@ fn start(inside: &Inside, exe: &File, listener: Option<OwnedFd>) -> Result<Pid, 
     if let Some(uid) = inside.uid {
         command.uid(uid).gid(uid);
     }
-    let child = command.spawn().during(format_args!(
-        "starting the program in {}",
-        inside.cwd.display()
-    ))?;
+    // The program inherits the mask, and nobody expects to be born deaf. Pid 1 is not killed by a SIGTERM
+    // it does not block; a subreaper could be, in this moment, but then its lifeline still is cut.
+    let blocked = SigSet::thread_get_mask().during("reading the signal mask")?;
+    SigSet::empty()
+        .thread_set_mask()
+        .during("clearing the signal mask")?;
+    let spawned = command.spawn();
+    blocked
+        .thread_set_mask()
+        .during("restoring the signal mask")?;
+    let step = format_args!("starting the program in {}", inside.cwd.display());
+    let child = spawned.during(step)?;
     Ok(Pid::from_raw(child.id().cast_signed()))
 }
 
@@ -109,6 +117,10 @@ fn watch(
     program: Pid,
 ) -> Result<Option<WaitStatus>, Errno> {
     loop {
+        // Before waiting: a SIGCHLD from while the mask was clear is lost.
+        if let Some(ended) = reap(program)? {
+            return Ok(Some(ended));
+        }
         let mut fds = [
             PollFd::new(signals.as_fd(), PollFlags::POLLIN),
             PollFd::new(control.as_fd(), PollFlags::POLLIN),
@@ -123,9 +135,6 @@ fn watch(
             if signal.is_some_and(|info| info.ssi_signo == Signal::SIGTERM as u32) {
                 let _ = kill(program, Signal::SIGTERM);
             }
-        }
-        if let Some(ended) = reap(program)? {
-            return Ok(Some(ended));
         }
         if ordered {
             match wire::read(control) {

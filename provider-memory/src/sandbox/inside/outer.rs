@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigSet, Signal, kill};
-use nix::sys::signalfd::SignalFd;
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, close, getegid, geteuid, setsid};
 
@@ -86,7 +86,8 @@ fn leave(namespaces: Namespaces) -> Result<(), Words> {
 fn supervise(control: &UnixStream) -> Result<ExitCode, Words> {
     let mut mask = SigSet::empty();
     mask.add(Signal::SIGCHLD);
-    let children = SignalFd::new(&mask).during("watching for children")?;
+    let children =
+        SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC).during("watching for children")?;
     // Whoever signals the whole service means the program; the inner process gets it too and decides.
     mask.extend([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]);
     mask.thread_block().during("blocking signals")?;
