@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::header::{ALLOW, HeaderValue};
+use axum::http::{Method, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
@@ -135,7 +136,7 @@ pub fn router<P: Provider>(provider: Arc<P>, options: Options) -> prometheus::Re
         .route("/metrics", any(metrics_page::<P>))
         .route("/function/{*rest}", any(call::call::<P>));
 
-    let routes = system.merge(open).fallback(not_found);
+    let routes = system.merge(open).fallback(unknown);
     Ok(routes
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(app))
@@ -160,6 +161,18 @@ async fn health<P: Provider>(State(app): State<App<P>>) -> Response {
 
 async fn metrics_page<P: Provider>(State(app): State<App<P>>) -> Response {
     metrics::page(&app.options.registry)
+}
+
+/// A path that there is not, or the authority of a tunnel, which is no path at all.
+async fn unknown(method: Method) -> Response {
+    if method != Method::CONNECT {
+        return not_found().await;
+    }
+    let mut response = method_not_allowed().await;
+    // RFC 9110, section 10.2.1: empty means that nothing is allowed there.
+    let nothing = HeaderValue::from_static("");
+    response.headers_mut().insert(ALLOW, nothing);
+    response
 }
 
 async fn not_found() -> Response {

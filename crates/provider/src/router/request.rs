@@ -75,7 +75,9 @@ pub(super) fn function(
     body: &str,
     default: &str,
 ) -> Result<FunctionName, ProviderError> {
-    let (name, own) = written.rsplit_once('.').unwrap_or((written, ""));
+    let split = written.rsplit_once('.');
+    let split = split.filter(|(_, own)| own.is_empty() || is_dns_label(own));
+    let (name, own) = split.unwrap_or((written, ""));
     let query = parameter(query, "namespace").unwrap_or_default();
     let said = [("query", query.as_str()), ("body", body), ("name", own)];
     Ok(FunctionName::new(name, &agreed(said, default)?))
