@@ -14,7 +14,7 @@ use std::path::PathBuf;
 pub use inherited::Inherited;
 pub use limit::Limit;
 use reader::Reader;
-pub(crate) use variables::VARIABLES;
+pub use variables::{VARIABLES, Variable};
 
 /// Settings of the watchdog. Field names are the variable names, which `--help` explains with their defaults.
 #[derive(Clone, Debug)]

@@ -1,11 +1,13 @@
 //! Every variable the watchdog reads: the table behind `--help`, and where defaults come from.
 
 /// One variable.
-pub(crate) struct Variable {
-    pub(crate) name: &'static str,
+pub struct Variable {
+    /// Its exact name.
+    pub name: &'static str,
     /// The value of an unset variable, in the form an operator would write.
-    pub(crate) default: &'static str,
-    pub(crate) meaning: &'static str,
+    pub default: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
 }
 
 const fn variable(name: &'static str, default: &'static str, meaning: &'static str) -> Variable {
@@ -18,7 +20,7 @@ const fn variable(name: &'static str, default: &'static str, meaning: &'static s
 
 #[rustfmt::skip] // one line each, to be read as the table it is
 /// All variables. A variable that is read but not listed here fails the tests.
-pub(crate) const VARIABLES: [Variable; 20] = [
+pub const VARIABLES: [Variable; 20] = [
     variable("fprocess", "", "the function: a program and its arguments, split at single spaces; required"),
     variable("mode", "", "how the function is run; unset: what watchdog_default_mode says"),
     variable("watchdog_default_mode", "classic", "the mode of an image that sets none"),
