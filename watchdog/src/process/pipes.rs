@@ -128,3 +128,44 @@ impl Drop for ErrorLog {
         self.write();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::io::{PipeWriter, Write};
+    use std::os::fd::OwnedFd;
+
+    use super::*;
+
+    /// What is read from a pipe once the process has ended and patience is over.
+    async fn drained(fill: impl FnOnce(PipeWriter)) -> u64 {
+        let (reader, writer) = io::pipe().unwrap();
+        let pipe = Receiver::from_owned_fd(OwnedFd::from(reader)).unwrap();
+        fill(writer);
+        let (over, patience) = Patience::new();
+        over.send_replace(Some(Instant::now()));
+        let mut output = Spool::new(&std::env::temp_dir());
+        drain(pipe, patience, &mut output).await.unwrap();
+        output.finish().await.unwrap().length()
+    }
+
+    #[tokio::test]
+    async fn what_lies_in_the_pipe_is_read_however_late() {
+        let mut held = None;
+        let length = drained(|mut writer| {
+            writer.write_all(&[b'x'; CHUNK_BYTES]).unwrap();
+            held = Some(writer);
+        });
+        assert_eq!(length.await, CHUNK_BYTES as u64);
+    }
+
+    #[tokio::test]
+    async fn a_descendant_that_never_stops_talking_is_left() {
+        let length = drained(|mut writer| {
+            writer.write_all(&[b'x'; CHUNK_BYTES]).unwrap();
+            // Ends with the reader: std ignores SIGPIPE.
+            std::thread::spawn(move || while writer.write_all(&[b'x'; CHUNK_BYTES]).is_ok() {});
+        });
+        assert!(length.await < 2 * CHUNK_BYTES as u64);
+    }
+}

@@ -115,6 +115,17 @@ fn a_full_disk_is_told_for_a_request_body() {
     watchdog.post(vec![b'x'; 3_000_000]).is(200, "3000000\n");
 }
 
+/// Whichever write it is that fails: the last one is only reported when the body is complete.
+#[test]
+fn a_disk_that_is_a_little_too_small_is_told() {
+    let disk = SmallDisk::new();
+    let watchdog = watchdog_on(&disk, "cat");
+    for missing in [1, 4096, 40_000] {
+        let answer = watchdog.post(vec![b'x'; (4 << 20) + missing]);
+        assert_eq!(answer.status, 500, "{missing}");
+    }
+}
+
 #[test]
 fn a_full_disk_is_told_for_an_output() {
     let disk = SmallDisk::new();

@@ -214,8 +214,13 @@ impl Watchdog {
 
 impl Drop for Watchdog {
     fn drop(&mut self) {
-        // Ends at once and takes the functions with it.
+        // Ends at once and takes the functions with it; a wrapper around it may not care.
         let _ = kill(self.pid(), Signal::SIGINT);
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            sleep(Duration::from_millis(2));
+        }
+        let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!("--- log of the watchdog\n{}", self.log());

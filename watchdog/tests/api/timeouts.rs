@@ -60,7 +60,7 @@ fn stderr_of_a_killed_function_is_logged() {
 /// Differs on purpose: the process is stopped too, as nobody can get its answer any more.
 #[test]
 fn a_late_answer_is_a_closed_connection_row_43() {
-    let script = "echo $$ > $TMPDIR/pid; sleep 20";
+    let script = "echo $$ > $TMPDIR/pid; sleep 60";
     let watchdog = Watchdog::script_with(script, &[("write_timeout", "1s")]);
     let mut caller = watchdog.connect();
     let time = took(|| {
@@ -175,7 +175,7 @@ fn negative_timeouts_are_none_row_82() {
 
 #[test]
 fn the_remaining_time_stops_the_function() {
-    let script = "echo $$ > $TMPDIR/pid; sleep 20";
+    let script = "echo $$ > $TMPDIR/pid; sleep 60";
     let watchdog = Watchdog::script_with(script, &[("exec_timeout", "10s")]);
     let time = took(|| {
         let answer = watchdog.call("GET", "/", &["X-Remaining-Ms: 400"], b"");
@@ -191,7 +191,7 @@ fn the_remaining_time_stops_the_function() {
 
 #[test]
 fn the_remaining_time_never_lengthens_the_limit() {
-    let watchdog = Watchdog::with("sleep 20", &[("exec_timeout", "300ms")]);
+    let watchdog = Watchdog::with("sleep 60", &[("exec_timeout", "300ms")]);
     for remaining in [
         "X-Remaining-Ms: 20000",
         "X-Remaining-Ms: soon",
