@@ -1,5 +1,6 @@
 //! provider-memory: be a sandbox or a watchdog where started as one; else read the environment, bind, serve.
 
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
@@ -10,12 +11,19 @@ use faas_provider_memory::{Config, MemoryService, reenter};
 const ABOUT: &str =
     "Runs functions as sandboxed processes on this machine, behind the provider API.";
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
     // Before any runtime exists: these roles are single-threaded.
     if let Some(code) = reenter() {
-        return Ok(code);
+        return code;
     }
-    serve().map(|()| ExitCode::SUCCESS)
+    match serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line, also where RUST_BACKTRACE is set: it is the operator who has to read it.
+            let _ = writeln!(std::io::stderr(), "provider-memory: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 #[tokio::main]

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use faas_http::auth::{self, Credentials};
+use faas_http::auth::Credentials;
 use faas_http::forward::Forwarder;
 use faas_http::{Server, env};
 use faas_provider::{EndpointTable, Options, Publisher, router};
@@ -30,14 +30,14 @@ const READY_PATH: &str = "/_/ready";
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The port cannot be had, or a directory is not there.
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] std::io::Error),
     /// The last run's state cannot be used.
-    #[error("{0}")]
+    #[error(transparent)]
     State(#[from] state_file::Error),
     /// The credentials cannot be read.
     #[error("{0}")]
-    Credentials(#[from] auth::Error),
+    Credentials(String),
     /// A setting, or the file it names, is wrong.
     #[error("{0}")]
     Setting(String),
@@ -77,7 +77,7 @@ impl MemoryService {
     /// See [`Error`].
     pub async fn bind(config: Config, address: SocketAddr) -> Result<Self, Error> {
         let credentials = match config.basic_auth {
-            true => Some(Credentials::from_files(&config.secret_mount_path)?),
+            true => Some(credentials(&config)?),
             false => None,
         };
         Self::bind_as(config, address, credentials, Allowed::default(), None).await
@@ -179,6 +179,12 @@ impl MemoryService {
         }
         Ok(served?)
     }
+}
+
+fn credentials(config: &Config) -> Result<Credentials, Error> {
+    // The error's words hold its cause already.
+    Credentials::from_files(&config.secret_mount_path)
+        .map_err(|error| Error::Credentials(error.to_string()))
 }
 
 fn settings(config: &Config) -> Result<Settings, Error> {

@@ -18,7 +18,7 @@ const NAME: &str = "provider-memory.json";
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The directory or file cannot be used.
-    #[error("data_dir: {}: {source}", path.display())]
+    #[error("data_dir: {}", path.display())]
     Io {
         /// What was tried.
         path: PathBuf,

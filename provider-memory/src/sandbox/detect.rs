@@ -97,7 +97,7 @@ impl Detection {
                     return Base {
                         namespaces,
                         private_proc,
-                        refused: refused.join("; "),
+                        refused: first_two(&refused),
                     };
                 }
                 Err(words) if !refused.contains(&words) => refused.push(words),
@@ -107,7 +107,7 @@ impl Detection {
         Base {
             namespaces: Namespaces::default(),
             private_proc: Support::No("no namespaces".to_owned()),
-            refused: refused.join("; "),
+            refused: first_two(&refused),
         }
     }
 
@@ -220,6 +220,11 @@ impl Base {
             (false, true) => Support::No(self.refused.clone()),
         }
     }
+}
+
+/// The richest combination's refusals, without and with a user namespace; the others only repeat them.
+fn first_two(refused: &[String]) -> String {
+    refused[..refused.len().min(2)].join("; ")
 }
 
 fn combinations(allowed: Allowed) -> Vec<Namespaces> {

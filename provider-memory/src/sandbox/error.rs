@@ -29,6 +29,9 @@ pub enum SandboxError {
     /// A step failed inside the sandbox; its words.
     #[error("{0}")]
     Inside(String),
+    /// Not even the sandbox fits.
+    #[error("the memory limit is too small to start a program")]
+    MemoryLimit,
     /// The sandbox went away, or was silent for too long, without a word.
     #[error("the sandbox ended before its program started")]
     Silent,

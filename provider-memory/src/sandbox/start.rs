@@ -137,6 +137,7 @@ impl Shared {
         match outcome {
             Ok(Ok(shared_proc)) => replica.shared_proc = shared_proc,
             Ok(Err(words)) => return Err(SandboxError::Inside(words)),
+            Err(_) if replica.wait().await.oom_killed => return Err(SandboxError::MemoryLimit),
             Err(_) => {
                 return Err(sent
                     .err()
@@ -175,13 +176,16 @@ impl Shared {
     }
 
     fn inside(&self, spec: ReplicaSpec, namespaces: Namespaces) -> Inside {
+        let as_root = spec.uid.is_none() && nix::unistd::geteuid().is_root();
         let root = namespaces.mount.then(|| Root {
             home: self.home.clone(),
             hidden: self.hidden.clone(),
             read_only_dirs: self.read_only_dirs.clone(),
             run_files: self.run_files.clone(),
             secrets: spec.secrets,
-            read_only: spec.read_only_root,
+            // Root that cannot be another user must at least not write what is root's.
+            read_only: spec.read_only_root || as_root,
+            for_root: as_root,
             tmp_size_bytes: spec.memory_limit,
         });
         Inside {
@@ -282,9 +286,8 @@ impl Sandbox {
         if !self.capabilities.own_uid.is_yes() {
             spec.uid = None;
         }
-        // Root that cannot be another user must at least not write what is root's.
-        let as_root = spec.uid.is_none() && nix::unistd::geteuid().is_root();
-        spec.read_only_root |= as_root;
+        // To the kernel's file systems, no memory at all would mean no limit.
+        spec.memory_limit = spec.memory_limit.map(|bytes| bytes.max(1));
         let namespaces = self.capabilities.namespaces(spec.private_network);
         self.shared.start(spec, namespaces, Some(listener)).await
     }

@@ -61,6 +61,8 @@ pub(super) struct Root {
     pub(super) run_files: Vec<PathBuf>,
     pub(super) secrets: Vec<(String, Vec<u8>)>,
     pub(super) read_only: bool,
+    /// The program is root, to whom the machine's devices and kernel settings would obey.
+    pub(super) for_root: bool,
     pub(super) tmp_size_bytes: Option<u64>,
 }
 

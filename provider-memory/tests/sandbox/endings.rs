@@ -212,3 +212,43 @@ async fn a_program_that_ignores_sigterm_is_still_killed() {
     assert!(!exit.status.success());
     assert!(!Path::new(&format!("/proc/{}", replica.pid())).exists());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_is_given_up_leaves_no_process() {
+    let (_provider, sandbox) = sandbox_with(Allowed::default()).await;
+    let name = format!("hidden-{:x}", fastrand::u64(..));
+    for micros in (0..8000).step_by(400) {
+        let mut spec = shell(&hiding(&name));
+        spec.memory_limit = Some(200 << 20);
+        let start = sandbox.start(spec, crate::support::listener());
+        let _ = tokio::time::timeout(Duration::from_micros(micros), start).await;
+    }
+    until("all are gone", Duration::from_secs(1), || {
+        processes_named(&name).is_empty()
+    });
+}
+
+#[tokio::test]
+async fn a_program_that_never_stops_forking_is_stopped() {
+    for (room, allowed) in rooms() {
+        let (_provider, sandbox) = sandbox_with(allowed).await;
+        let name = format!("hidden-{:x}", fastrand::u64(..));
+        let storm = format!("(while :; do (sh -c 'sleep 0.01' {name} &); done) &");
+        let replica = ready(&sandbox, &format!("{storm} {storm} echo ready; wait")).await;
+        until(room, DEADLINE, || processes_named(&name).len() > 3);
+        replica.kill();
+        let ended = tokio::time::timeout(DEADLINE, replica.wait()).await;
+        ended.expect("the storm outlived its sandbox");
+        assert_eq!(processes_named(&name).len(), 0, "{room}");
+    }
+}
+
+/// The provider starts replicas from tasks that move between threads.
+#[test]
+fn starting_and_waiting_can_move_between_threads() {
+    fn movable(_: impl Send) {}
+    let _unused = |sandbox: &Sandbox, replica: &faas_provider_memory::sandbox::Replica| {
+        movable(sandbox.start(shell("true"), crate::support::listener()));
+        movable(replica.wait());
+    };
+}

@@ -115,6 +115,17 @@ async fn cgroups_of_a_killed_provider_are_removed_by_the_next() {
     }
 }
 
+#[tokio::test]
+async fn a_limit_that_not_even_the_sandbox_fits_in_is_told() {
+    let provider = Provider::new();
+    let sandbox = provider.detect().await;
+    let mut spec = shell("true");
+    spec.memory_limit = Some(64 << 10);
+    let refused = sandbox.start(spec, crate::support::listener()).await;
+    let told = refused.unwrap_err().to_string();
+    assert_eq!(told, "the memory limit is too small to start a program");
+}
+
 /// All control groups of the machine.
 fn cgroups() -> impl Iterator<Item = String> {
     let found = std::process::Command::new("find")

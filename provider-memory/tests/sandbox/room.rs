@@ -239,14 +239,15 @@ async fn root_without_another_user_cannot_write_what_is_roots() {
     let sandbox = provider.detect().await;
     let said = output(
         &sandbox,
-        "id -u; touch /etc/x; grep CapEff /proc/self/status",
+        "id -u; touch /etc/x; grep CapEff /proc/self/status; \
+         find /dev -type b; cat /proc/sys/kernel/core_pattern > /proc/sys/kernel/core_pattern; \
+         echo fine > /dev/null && head -c 1 /dev/zero | wc -c",
     )
     .await;
-    assert!(
-        said.starts_with("0\n") && said.contains("Read-only file system"),
-        "{said}"
-    );
+    assert!(said.starts_with("0\n"), "{said}");
+    assert_eq!(said.matches("Read-only file system").count(), 2, "{said}");
     assert!(said.contains("0000000000000000"), "{said}");
+    assert!(!said.contains("/dev/") && said.contains("\n1\n"), "{said}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MsFlags, mount};
+use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 
 use super::words::{During, Words};
 
@@ -40,6 +41,7 @@ pub(super) fn bind(source: &Path, target: &Path) -> Result<(), Words> {
 /// One line of /proc/self/mountinfo.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct MountPoint {
+    id: u64,
     path: PathBuf,
     flags: MsFlags,
 }
@@ -48,11 +50,24 @@ pub(super) struct MountPoint {
 pub(super) fn read_only_where(picked: impl Fn(&Path) -> bool) -> Result<(), Words> {
     let table = fs::read_to_string("/proc/self/mountinfo").during("reading the mounts")?;
     for point in table.lines().filter_map(parse) {
-        if picked(&point.path) {
+        if picked(&point.path) && is_on_top(&point) {
             read_only(&point)?;
         }
     }
     Ok(())
+}
+
+/// Whether a mount is what its path leads to. One below another, or below something hidden, is out of
+/// reach: for us, and for the program.
+fn is_on_top(point: &MountPoint) -> bool {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_DONT_SYNC;
+    match statx(CWD, &point.path, flags, StatxFlags::MNT_ID) {
+        // Kernels before 5.8 do not say; there is seldom more than one mount to a path.
+        Ok(found) => {
+            found.stx_mask & StatxFlags::MNT_ID.bits() == 0 || found.stx_mnt_id == point.id
+        }
+        Err(_) => false,
+    }
 }
 
 fn read_only(point: &MountPoint) -> Result<(), Words> {
@@ -62,9 +77,10 @@ fn read_only(point: &MountPoint) -> Result<(), Words> {
 }
 
 fn parse(line: &str) -> Option<MountPoint> {
-    let mut fields = line.split(' ').skip(4);
+    let mut fields = line.split(' ');
     Some(MountPoint {
-        path: unescape(fields.next()?).into(),
+        id: fields.next()?.parse().ok()?,
+        path: unescape(fields.nth(3)?).into(),
         flags: flags(fields.next()?),
     })
 }
@@ -113,6 +129,7 @@ mod tests {
     fn a_mount_keeps_its_flags_and_its_blanks() {
         let line = r"36 35 98:0 / /mnt/a\040b rw,nosuid,noexec,noatime shared:1 - ext4 /dev/x rw";
         let expected = MountPoint {
+            id: 36,
             path: "/mnt/a b".into(),
             flags: MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC | MsFlags::MS_NOATIME,
         };

@@ -1,7 +1,7 @@
 //! The root directory of a replica: the machine's own entries, bound one by one, with everything private
 //! replaced, hidden or sealed.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, File, FileType, Permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -28,12 +28,15 @@ pub(super) fn build(root: &Root, own_pids: bool) -> Result<Option<String>, Words
     take_the_place()?;
     mirror(Path::new("/"), &OURS)?;
     let shared_proc = mount_proc(own_pids)?;
-    mount_devices(root)?;
+    mount_system(root)?;
     mount_run(root)?;
     mount_var(root)?;
     mount_temporary(Path::new("/tmp"), root)?;
 
     let mut sealed = vec![PathBuf::from("/"), "/var".into(), SECRETS.into()];
+    if root.for_root {
+        separate_settings(&mut sealed)?;
+    }
     hide(root.home.as_deref(), &mut sealed)?;
     hide(&root.hidden, &mut sealed)?;
     bind_read_only_dirs(root, &mut sealed)?;
@@ -68,19 +71,21 @@ fn mirror(dir: &Path, except: &[&str]) -> Result<(), Words> {
     let Ok(entries) = fs::read_dir(on_machine(dir)) else {
         return Ok(());
     };
+    let step = || format!("listing {}", dir.display());
     for entry in entries {
-        let entry = entry.during(format_args!("listing {}", dir.display()))?;
+        let entry = entry.during(step())?;
         let name = entry.file_name();
         if !except.iter().any(|left_out| name == *left_out) {
-            mirror_entry(&entry.path(), &dir.join(name))?;
+            // As the directory says it: asking the entry itself fails on a file system that is gone.
+            let kind = entry.file_type().during(step())?;
+            mirror_entry(kind, &entry.path(), &dir.join(name))?;
         }
     }
     Ok(())
 }
 
-fn mirror_entry(source: &Path, target: &Path) -> Result<(), Words> {
+fn mirror_entry(kind: FileType, source: &Path, target: &Path) -> Result<(), Words> {
     let step = || format!("making {}", target.display());
-    let kind = fs::symlink_metadata(source).during(step())?.file_type();
     if kind.is_symlink() {
         let points_to = fs::read_link(source).during(step())?;
         symlink(points_to, target).during(step())
@@ -110,15 +115,53 @@ fn mount_proc(own_pids: bool) -> Result<Option<String>, Words> {
     Ok(refused)
 }
 
-fn mount_devices(root: &Root) -> Result<(), Words> {
-    for name in ["/dev", "/sys"] {
-        let target = Path::new(name);
-        make_dir(target)?;
-        bind(&on_machine(target), target)?;
+fn mount_system(root: &Root) -> Result<(), Words> {
+    let [devices, system] = [Path::new("/dev"), Path::new("/sys")];
+    make_dir(system)?;
+    bind(&on_machine(system), system)?;
+    make_dir(devices)?;
+    if root.for_root {
+        mount_harmless_devices(devices)?;
+    } else {
+        bind(&on_machine(devices), devices)?;
     }
     let shared_memory = Path::new("/dev/shm");
     if is_plain_dir(shared_memory) {
         tmpfs(shared_memory, &temporary_options(root))?;
+    }
+    Ok(())
+}
+
+/// Root needs no capability to write to a disk, its files being root's; so it does not see any.
+fn mount_harmless_devices(devices: &Path) -> Result<(), Words> {
+    tmpfs(devices, "mode=0755")?;
+    make_dir(&devices.join("shm"))?;
+    for name in ["null", "zero", "full", "random", "urandom", "tty"] {
+        let target = devices.join(name);
+        File::create(&target).during(format_args!("making {}", target.display()))?;
+        bind(&on_machine(&target), &target)?;
+    }
+    for (name, points_to) in [
+        ("fd", ""),
+        ("stdin", "/0"),
+        ("stdout", "/1"),
+        ("stderr", "/2"),
+    ] {
+        symlink(format!("/proc/self/fd{points_to}"), devices.join(name))
+            .during("making links in /dev")?;
+    }
+    Ok(())
+}
+
+/// The kernel's settings obey root even without a capability. Gives them a mount of their own, to be
+/// sealed with the others.
+fn separate_settings(sealed: &mut Vec<PathBuf>) -> Result<(), Words> {
+    for name in ["sys", "sysrq-trigger", "irq", "bus", "fs"] {
+        let path = Path::new("/proc").join(name);
+        if path.exists() {
+            bind(&path, &path)?;
+            sealed.push(path);
+        }
     }
     Ok(())
 }
@@ -139,8 +182,10 @@ fn mount_run(root: &Root) -> Result<(), Words> {
         }
     }
     for file in &root.run_files {
+        let source = on_machine(file);
+        let found = fs::symlink_metadata(&source).during("finding the name servers")?;
         make_parent(file)?;
-        mirror_entry(&on_machine(file), file)?;
+        mirror_entry(found.file_type(), &source, file)?;
     }
     Ok(())
 }
