@@ -9,12 +9,19 @@ use faas_local::{Config, Stack, banner, reenter};
 
 const ABOUT: &str = "An OpenFaaS-compatible function platform in one process, on loopback.";
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
     // Before any runtime exists: these roles are single-threaded.
     if let Some(code) = reenter() {
-        return Ok(code);
+        return code;
     }
-    serve().map(|()| ExitCode::SUCCESS)
+    match serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line, also where RUST_BACKTRACE is set: it is the operator who has to read it.
+            let _ = writeln!(std::io::stderr(), "faas-local: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 #[tokio::main]

@@ -28,7 +28,7 @@ impl Stack {
     /// be a sandbox or a watchdog: this very program, unless a test says otherwise.
     ///
     /// # Errors
-    /// When a port, a directory or the credentials cannot be had.
+    /// When a port, a directory or the credentials cannot be had; the words of each hold its cause, so it has none.
     pub async fn start(config: &Config, program: Option<PathBuf>) -> anyhow::Result<Self> {
         // The provider's port is on loopback, where every local process can reach it: only the gateway knows the password.
         let inner = Credentials::fixed(Pair::new("gateway", Uuid::new_v4().to_string()));
@@ -41,7 +41,9 @@ impl Stack {
         )
         .await?;
         let credentials = match config.basic_auth {
-            true => Some(Credentials::from_files(&config.secret_mount_path)?),
+            true => Some(
+                Credentials::from_files(&config.secret_mount_path).map_err(anyhow::Error::msg)?,
+            ),
             false => None,
         };
         let on = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -58,7 +60,8 @@ impl Stack {
             credentials,
             Some(inner),
         )
-        .await?;
+        .await
+        .map_err(anyhow::Error::msg)?;
         Ok(Self { gateway, provider })
     }
 
