@@ -9,6 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::io::AsyncReadExt;
 
+use crate::limits::cgroups;
 use crate::stand_in::StandIn;
 use crate::support::{DEADLINE, Provider, output, shell, start};
 
@@ -174,6 +175,11 @@ fn a_killed_sandbox_leaves_no_process_either() {
         kill(sandbox, Signal::SIGKILL).unwrap();
         until(role, Duration::from_secs(1), || {
             processes_named(&name).is_empty()
+        });
+        // Its group goes last: whatever does not carry the name is gone as well.
+        let group = format!("/ferro-{}-", provider.pid());
+        until(role, Duration::from_secs(1), || {
+            !cgroups().any(|path| path.contains(&group))
         });
     }
 }

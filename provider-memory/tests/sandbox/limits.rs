@@ -127,7 +127,7 @@ async fn a_limit_that_not_even_the_sandbox_fits_in_is_told() {
 }
 
 /// All control groups of the machine.
-fn cgroups() -> impl Iterator<Item = String> {
+pub(crate) fn cgroups() -> impl Iterator<Item = String> {
     let found = std::process::Command::new("find")
         .args(["/sys/fs/cgroup", "-type", "d", "-name", "ferro-*"])
         .output()
