@@ -159,6 +159,20 @@ async fn a_post_that_an_idle_connection_took_along_is_not_repeated() {
 }
 
 #[tokio::test]
+async fn a_get_whose_body_was_sent_is_not_repeated_without_it() {
+    let upstream = Played::start().await;
+    let mut hop = Hop::before(&upstream).await;
+    let mut stale = idle(&upstream, &hop).await;
+    let request = "GET / HTTP/1.1\r\nHost: f\r\nConnection: close\r\nContent-Length: 3\r\n\r\nask";
+    let mut caller = hop.call(request).await;
+    stale.head().await;
+    assert_eq!(stale.text(3).await, "ask");
+    drop(stale);
+    assert!(caller.rest().await.starts_with("HTTP/1.1 502 "));
+    assert!(matches!(hop.failure().await, Failure::Broken { .. }));
+}
+
+#[tokio::test]
 async fn a_get_whose_own_connection_breaks_is_not_repeated() {
     let upstream = Played::start().await;
     let mut hop = Hop::before(&upstream).await;

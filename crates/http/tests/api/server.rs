@@ -161,6 +161,7 @@ async fn an_early_answer_reaches_a_caller_who_is_still_sending() {
 
 #[tokio::test]
 async fn a_caller_who_waits_to_be_told_to_send_is_told_no() {
+    let started = std::time::Instant::now();
     let mut caller = caller().await;
     caller.send("POST /refuse HTTP/1.1\r\nHost: s\r\nExpect: 100-continue\r\nContent-Length: 99\r\n\r\n").await;
     let answer = caller.rest().await;
@@ -168,6 +169,8 @@ async fn a_caller_who_waits_to_be_told_to_send_is_told_no() {
         answer.starts_with("HTTP/1.1 413 ") && answer.ends_with("\r\n\r\nno"),
         "{answer}"
     );
+    // Nothing is on its way that one would have to wait for.
+    assert!(started.elapsed() < std::time::Duration::from_secs(4));
 }
 
 #[tokio::test]

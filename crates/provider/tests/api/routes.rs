@@ -105,6 +105,11 @@ async fn names_that_nothing_can_have_are_404_in_every_path() {
         assert!(answer.starts_with("HTTP/1.1 404 "), "{name}: {answer}");
         let answer = api.raw(get(format!("/system/namespace/{name}"))).await;
         assert!(answer.starts_with("HTTP/1.1 404 "), "{name}: {answer}");
+        let delete = format!(
+            "DELETE /system/namespace/{name} HTTP/1.1\r\nHost: p\r\nConnection: close\r\n\r\n"
+        );
+        let answer = api.raw(delete).await;
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{name}: {answer}");
         let answer = api.raw(get(format!("/function/{name}/x"))).await;
         assert!(answer.starts_with("HTTP/1.1 404 "), "{name}: {answer}");
         // Neither does the answer's one line become two.

@@ -93,6 +93,14 @@ impl MemoryProvider {
     }
 }
 
+/// What the trait promises of every name. A panic here ends the connection without an answer.
+fn promised(name: &FunctionName) {
+    assert!(
+        is_dns_label(name.name()) && is_dns_label(name.namespace()),
+        "asked for {name}"
+    );
+}
+
 fn missing(name: &FunctionName) -> ProviderError {
     ProviderError::NotFound(name.clone())
 }
@@ -119,6 +127,7 @@ impl Provider for MemoryProvider {
     }
 
     async fn status(&self, name: &FunctionName, usage: bool) -> Done<FunctionStatus> {
+        promised(name);
         let mut status = self
             .working()?
             .functions
@@ -133,6 +142,7 @@ impl Provider for MemoryProvider {
     }
 
     async fn deploy(&self, name: &FunctionName, wish: FunctionDeployment) -> Done {
+        promised(name);
         if self.working()?.functions.contains_key(name) {
             return Err(ProviderError::AlreadyExists(format!("function {name}")));
         }
@@ -147,6 +157,7 @@ impl Provider for MemoryProvider {
     }
 
     async fn delete(&self, name: &FunctionName) -> Done {
+        promised(name);
         self.table.remove(name);
         self.working()?
             .functions
@@ -200,6 +211,7 @@ impl Provider for MemoryProvider {
     }
 
     async fn delete_namespace(&self, name: &str) -> Done {
+        assert!(is_dns_label(name));
         let mut state = self.working()?;
         if state
             .functions
