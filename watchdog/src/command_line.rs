@@ -94,14 +94,10 @@ async fn serve_until_told(config: Config, inherit: bool) -> Result<ExitCode, Err
     } else {
         Watchdog::bind(config).await?
     };
-    let children = watchdog.children();
     tokio::select! {
         served = watchdog.run(told) => served.map(|()| ExitCode::SUCCESS),
-        // At once, and the lock file stays, as it always was; but functions do not outlive us.
-        () = interrupted => {
-            children.kill_all();
-            Ok(ExitCode::from(130))
-        }
+        // At once, and the lock file stays, as it always was. The runtime drops the calls, which kills their functions.
+        () = interrupted => Ok(ExitCode::from(130)),
     }
 }
 

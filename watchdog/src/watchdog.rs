@@ -124,11 +124,6 @@ impl Watchdog {
         self.listener.local_addr()
     }
 
-    /// The function processes, to be killed when the watchdog has to go at once.
-    pub(crate) fn children(&self) -> Children {
-        self.app.children.clone()
-    }
-
     /// Serves until `shutdown` ends; then is unhealthy for `healthcheck_interval`, closes the port, and gives the calls
     /// in flight `write_timeout` to end. Processes of calls that are cut off are killed.
     ///

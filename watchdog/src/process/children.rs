@@ -1,10 +1,9 @@
-//! Which processes are ours: their groups can be killed together, and process 1 must not reap them from under us.
+//! Which processes are ours: process 1 must not reap them from under the calls that wait for them.
 
 use std::collections::HashSet;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 /// The direct children that have not been waited for.
@@ -29,13 +28,6 @@ impl Children {
 
     pub(super) fn contains(&self, pid: Pid) -> bool {
         self.lock().contains(&pid)
-    }
-
-    /// Kills every function process and what it started.
-    pub(crate) fn kill_all(&self) {
-        for pid in self.lock().iter() {
-            let _ = killpg(*pid, Signal::SIGKILL);
-        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashSet<Pid>> {

@@ -143,7 +143,7 @@ mod tests {
         let pipe = Receiver::from_owned_fd(OwnedFd::from(reader)).unwrap();
         fill(writer);
         let (over, patience) = Patience::new();
-        over.send_replace(Some(Instant::now()));
+        over.send_replace(Some(Instant::now() - std::time::Duration::from_secs(1)));
         let mut output = Spool::new(&std::env::temp_dir());
         drain(pipe, patience, &mut output).await.unwrap();
         output.finish().await.unwrap().length()

@@ -1,6 +1,15 @@
 //! HTTP itself: what is answered before any function is asked.
 
-use crate::support::{Watchdog, program, wait_until};
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::process::Stdio;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::caller::Caller;
+use crate::support::{Watchdog, children_of, program, wait_until, write_script};
 
 #[test]
 fn requests_for_no_function_rows_8_9() {
@@ -146,7 +155,7 @@ fn the_port_answers_on_ipv4_and_ipv6() {
     let watchdog = Watchdog::start("cat");
     for address in ["127.0.0.1", "::1"] {
         assert!(
-            std::net::TcpStream::connect((address, watchdog.port)).is_ok(),
+            TcpStream::connect((address, watchdog.port)).is_ok(),
             "{address}"
         );
     }
@@ -154,24 +163,32 @@ fn the_port_answers_on_ipv4_and_ipv6() {
 
 #[test]
 fn a_listener_can_be_handed_over() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let directory = tempfile::tempdir().unwrap();
+    let script =
+        "#!/bin/sh\nreadlink /proc/$$/fd/0; until [ -e $TMPDIR/go ]; do sleep 0.02; done\n";
     let mut child = program()
         .args(["--inherit-listener", "--metrics-port", "0"])
         .env("TMPDIR", directory.path())
-        .env("fprocess", "readlink /proc/self/fd/0")
+        .env("fprocess", write_script(directory.path(), script))
         .env("healthcheck_interval", "0")
-        .stdin(std::os::fd::OwnedFd::from(listener))
-        .stderr(std::process::Stdio::null())
+        .stdin(OwnedFd::from(listener))
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut caller = crate::caller::Caller::connect(port);
+    let mut caller = Caller::connect(port);
     caller.send("GET", "/", &[], b"");
-    assert!(caller.answer().text().starts_with("pipe:"));
+    wait_until("the function runs", || {
+        !children_of(child.id().cast_signed()).is_empty()
+    });
 
-    let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    // The port is closed while the call goes on: nothing else holds the listener.
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
+    wait_until("the port is closed", || {
+        TcpStream::connect(("127.0.0.1", port)).is_err()
+    });
+    fs::write(directory.path().join("go"), "").unwrap();
+    assert!(caller.answer().text().starts_with("pipe:"));
     wait_until("it has ended", || child.try_wait().unwrap().is_some());
-    assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
 }
