@@ -3,6 +3,7 @@
 use std::io;
 
 use nix::fcntl::{FcntlArg, fcntl};
+use nix::unistd::read;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::watch;
@@ -34,10 +35,6 @@ impl Patience {
             _ => std::future::pending().await,
         }
     }
-
-    fn is_over(&self) -> bool {
-        self.0.borrow().is_some_and(|end| end <= Instant::now())
-    }
 }
 
 /// Writes the input and closes stdin. A function that does not read it is fine.
@@ -64,29 +61,36 @@ pub(super) async fn drain(
     mut patience: Patience,
     sink: &mut impl Sink,
 ) -> io::Result<()> {
-    // What the process itself wrote fits in the pipe; beyond that a descendant is talking.
-    let mut last_words = fcntl(&pipe, FcntlArg::F_GETPIPE_SZ)
-        .ok()
-        .and_then(|size| usize::try_from(size).ok())
-        .unwrap_or(CHUNK_BYTES);
     let mut chunk = Vec::with_capacity(CHUNK_BYTES);
     loop {
         chunk.clear();
         let read = tokio::select! {
-            biased;
             read = pipe.read_buf(&mut chunk) => read?,
             () = patience.over() => break,
         };
         if read == 0 {
-            break;
+            return Ok(());
         }
         sink.take(&chunk).await?;
-        if patience.is_over() {
-            last_words = last_words.saturating_sub(read);
-            if last_words == 0 {
-                break;
-            }
-        }
+    }
+    last_words(&pipe, sink).await
+}
+
+/// What a process that has ended left in the pipe, and no more: beyond the size of the pipe a descendant is talking.
+async fn last_words(pipe: &Receiver, sink: &mut impl Sink) -> io::Result<()> {
+    let size = fcntl(pipe, FcntlArg::F_GETPIPE_SZ).ok();
+    let mut left = size
+        .and_then(|size| usize::try_from(size).ok())
+        .unwrap_or(CHUNK_BYTES);
+    let mut chunk = vec![0; CHUNK_BYTES];
+    while left > 0 {
+        // Not through the runtime, which need not know yet that there is something. The pipe does not block.
+        let read = match read(pipe, &mut chunk) {
+            Ok(0) | Err(_) => break,
+            Ok(read) => read,
+        };
+        sink.take(&chunk[..read]).await?;
+        left = left.saturating_sub(read);
     }
     Ok(())
 }
