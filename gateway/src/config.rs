@@ -56,7 +56,7 @@ impl Config {
     /// # Errors
     /// Every mistake at once.
     pub fn from_env() -> Result<Self, env::Error> {
-        env::read(std::env::vars())
+        env::read_process()
     }
 
     /// The defaults, in front of a provider at this URL, for programs that embed the gateway.

@@ -51,7 +51,7 @@ impl Config {
     /// # Errors
     /// Every mistake at once.
     pub fn from_env() -> Result<Self, env::Error> {
-        env::read(std::env::vars())
+        env::read_process()
     }
 
     /// Where the state is kept: `data_dir`, or the user's state directory; `None` where there is no home directory.

@@ -45,7 +45,7 @@ impl Config {
     /// # Errors
     /// Every mistake at once.
     pub fn from_env() -> Result<Self, env::Error> {
-        env::read(std::env::vars())
+        env::read_process()
     }
 
     /// Settings for a provider inside another program: the defaults, with replicas on loopback.

@@ -4,6 +4,7 @@
 //! [`settings!`](crate::settings) declares the struct, its defaults, and the table behind `--help` in one place, so that
 //! the help cannot lie.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -85,6 +86,16 @@ pub fn read<S: Settings>(
         Some(settings) if reader.mistakes.is_empty() => Ok(settings),
         _ => Err(Error(reader.mistakes)),
     }
+}
+
+/// Reads settings from the environment of this process. Only a `main` calls this.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_process<S: Settings>() -> Result<S, Error> {
+    // What is not UTF-8 cannot be a value of ours, but must not end the program where nobody asks for it.
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    read(std::env::vars_os().map(|(name, value)| (text(name), text(value))))
 }
 
 /// What [`Settings::take`] takes its fields from.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -82,6 +82,8 @@ pub(super) struct Held(Arc<Inner>);
 struct Inner {
     body: Mutex<(Body, Patience)>,
     fared: AtomicU8,
+    /// Whether the answer has begun: from then on only its own silence counts. Who talks both ways at once may pause.
+    answered: AtomicBool,
 }
 
 impl Held {
@@ -89,7 +91,13 @@ impl Held {
         Self(Arc::new(Inner {
             body: Mutex::new((body, Patience::new(silence))),
             fared: AtomicU8::new(0),
+            answered: AtomicBool::new(false),
         }))
+    }
+
+    /// Lets the caller be silent from now on.
+    pub(super) fn answered(&self) {
+        self.0.answered.store(true, Ordering::Release);
     }
 
     /// The body for one try.
@@ -132,6 +140,7 @@ impl HttpBody for Lent {
                 Poll::Ready(Some(Err(Broken::Source(error.into_inner()))))
             }
             Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending if self.0.answered.load(Ordering::Acquire) => Poll::Pending,
             Poll::Pending => patience.poll_over(cx).map(|broken| {
                 fared(2);
                 Some(Err(broken))

@@ -178,6 +178,7 @@ impl Forwarder {
             let error = match self.client.request(request).await {
                 Ok(response) => {
                     Served::note(response.extensions());
+                    body.answered();
                     return self.incoming(response, upstream, in_flight);
                 }
                 Err(error) => error,

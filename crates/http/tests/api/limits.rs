@@ -106,3 +106,26 @@ async fn an_upstream_that_takes_long_to_answer_is_not_silent() {
         .await;
     assert!(caller.head().await.starts_with("HTTP/1.1 200 "));
 }
+
+#[tokio::test]
+async fn who_talks_both_ways_may_pause_once_the_answer_has_begun() {
+    let upstream = Played::start().await;
+    let hop = hop(&upstream, Some(LONG), Some(SHORT)).await;
+    let mut caller = hop
+        .call("POST / HTTP/1.1\r\nHost: f\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+        .await;
+    let (mut replica, _) = upstream.request().await;
+    assert_eq!(replica.chunk().await, "first");
+    replica
+        .send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .await;
+    caller.head().await;
+    // The answer moves on all the while; only the caller is silent.
+    for _ in 0..4 {
+        pass(SHORT / 2).await;
+        replica.send_chunk("tick").await;
+        assert_eq!(caller.chunk().await, "tick");
+    }
+    caller.send_chunk("later").await;
+    assert_eq!(replica.chunk().await, "later");
+}
