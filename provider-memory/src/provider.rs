@@ -11,10 +11,10 @@ use faas_provider::{
 };
 use time::OffsetDateTime;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio_util::task::TaskTracker;
 
 use crate::Settings;
-use crate::function::{Launch, Runner, Tools};
+use crate::function::{Launch, LogBook, Runner, Tools};
 use crate::image_map::ImageMap;
 use crate::records::{FunctionRecord, Records, SecretValue};
 
@@ -26,6 +26,8 @@ struct Inner {
     settings: Settings,
     tools: Arc<Tools>,
     runners: Mutex<HashMap<FunctionName, Runner>>,
+    /// Functions that are deleted while calls of theirs are in flight.
+    leaving: TaskTracker,
 }
 
 impl MemoryProvider {
@@ -34,6 +36,7 @@ impl MemoryProvider {
             settings,
             tools,
             runners: Mutex::default(),
+            leaving: TaskTracker::new(),
         }))
     }
 
@@ -52,24 +55,25 @@ impl MemoryProvider {
                 Err(error) => {
                     tracing::error!(function = %name, %error, "a function of the last run cannot run here");
                     // It exists all the same: callers get 503, not 404.
+                    let status = self.0.status(&name, &record);
                     self.0
                         .tools
                         .publisher
-                        .publish(&name, FunctionEndpoints::default());
+                        .publish(&name, FunctionEndpoints::of(&status, Vec::new()));
                 }
             }
         }
         self.0.tools.publisher.set_complete();
     }
 
-    /// Drains every replica; ends when none is left.
+    /// Drains every replica, also of functions that were deleted before; ends when none is left.
     pub(crate) async fn stop(&self) {
-        let runners: Vec<Runner> = self.0.runners().drain().map(|(_, runner)| runner).collect();
-        let mut tasks = JoinSet::new();
-        for runner in runners {
-            tasks.spawn(runner.stop());
+        let leaving = &self.0.leaving;
+        for (_, runner) in self.0.runners().drain() {
+            leaving.spawn(runner.stop());
         }
-        while tasks.join_next().await.is_some() {}
+        leaving.close();
+        leaving.wait().await;
     }
 
     /// Makes a change that goes on to its end even if the caller hangs up in the middle.
@@ -285,8 +289,10 @@ impl Provider for MemoryProvider {
         };
         let then = |inner: &Inner, name: FunctionName| {
             let runner = inner.runners().remove(&name);
-            // The replicas drain on their own; nobody waits for them.
-            drop(runner.map(Runner::stop));
+            // The replicas drain on their own; only the provider's end waits for them.
+            if let Some(runner) = runner {
+                inner.leaving.spawn(runner.stop());
+            }
         };
         self.change(change, then).await
     }
@@ -297,15 +303,19 @@ impl Provider for MemoryProvider {
             let mut record = records.function(&name)?.clone();
             record.replicas = replicas;
             // A pinned port may allow one replica only.
-            inner.launch(&record)?;
-            records.functions.insert(name.to_string(), record);
-            Ok((name, replicas))
+            let launch = inner.launch(&record)?;
+            records.functions.insert(name.to_string(), record.clone());
+            Ok((name, record, launch))
         };
-        let then = |inner: &Inner, (name, replicas): (FunctionName, u64)| {
-            if let Some(runner) = inner.runners().get(&name) {
-                runner.scale(replicas);
-            }
-        };
+        let then =
+            |inner: &Inner, (name, record, launch): (FunctionName, FunctionRecord, Launch)| {
+                if let Some(runner) = inner.runners().get(&name) {
+                    runner.scale(record.replicas);
+                    return;
+                }
+                // It could not run when it was restored, and can now.
+                inner.run(name, &record, launch);
+            };
         self.change(change, then).await
     }
 
@@ -314,15 +324,19 @@ impl Provider for MemoryProvider {
         name: &FunctionName,
         request: LogRequest,
     ) -> Result<LogStream, ProviderError> {
-        self.0
-            .tools
-            .ledger
-            .read(|records| records.function(name).map(drop))?;
-        let runners = self.0.runners();
-        let runner = runners
-            .get(name)
-            .ok_or_else(|| ProviderError::NotReady(name.clone()))?;
-        Ok(runner.log().read(&request))
+        let ledger = &self.0.tools.ledger;
+        let record = ledger.read(|records| records.function(name).cloned())?;
+        if let Some(runner) = self.0.runners().get(name) {
+            return Ok(runner.log().read(&request));
+        }
+        match self.0.launch(&record) {
+            Ok(_) => Err(ProviderError::NotReady(name.clone())),
+            Err(reason) => {
+                let book = LogBook::new(name.clone());
+                book.write("provider", format!("cannot run here: {reason}"));
+                Ok(book.read(&request))
+            }
+        }
     }
 
     async fn namespaces(&self) -> Result<Vec<FunctionNamespace>, ProviderError> {

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
-use crate::function::Tools;
+use crate::function::{Scratch, Tools};
 use crate::image_map::ImageMap;
 use crate::provider::MemoryProvider;
 use crate::records::{FIRST_UID, Ledger, Records};
@@ -105,6 +105,7 @@ impl MemoryService {
         };
         let sandbox = Sandbox::detect(sandbox_config(&config, &settings, allowed, program)?).await;
         tell(sandbox.capabilities());
+        let own_tmp = sandbox.capabilities().mount_namespace.is_yes();
         let tools = Arc::new(Tools {
             sandbox,
             ledger: Ledger::new(records, file, &settings.default_namespace),
@@ -112,6 +113,7 @@ impl MemoryService {
             probes: probes()?,
             ready_path: READY_PATH,
             address: config.replica_ip().map_err(Error::Setting)?,
+            scratch: (!own_tmp).then(Scratch::in_machines_tmp),
         });
         let stop = CancellationToken::new();
         let limit = env::limit(config.read_timeout);

@@ -108,12 +108,20 @@ fn private() -> fs::OpenOptions {
 
 fn replace(directory: &Path, text: &[u8]) -> io::Result<()> {
     let beside = directory.join(format!("{NAME}.new"));
-    let mut file = private().truncate(true).open(&beside)?;
-    file.write_all(text)?;
-    file.sync_all()?;
-    fs::rename(&beside, directory.join(NAME))?;
+    let put = write(&beside, text).and_then(|()| fs::rename(&beside, directory.join(NAME)));
+    if let Err(error) = put {
+        // Half of it would only take room that a full disk does not have.
+        let _ = fs::remove_file(&beside);
+        return Err(error);
+    }
     // The rename itself lies in the directory.
     File::open(directory)?.sync_all()
+}
+
+fn write(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut file = private().truncate(true).open(path)?;
+    file.write_all(text)?;
+    file.sync_all()
 }
 
 fn parse(text: &[u8]) -> Result<Records, String> {

@@ -9,7 +9,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::processes::{alive, below, marked};
+use crate::processes::{alive, below, marked, running};
 use crate::support::{Local, answer, soon, until};
 
 /// Functions that never answer by themselves, with children, carrying a mark that no other test has.
@@ -151,9 +151,10 @@ async fn views(local: &Local) -> Vec<Value> {
 
 async fn drains_on(signal: Signal) {
     let mut local = Local::start().await;
+    let mark = mark();
     std::fs::write(
         local.home.path().join("functions/linger.sh"),
-        "read line; echo started >&2; sleep 1; echo \"$line\"",
+        "read line; while [ ! -e go ]; do sleep 0.02; done; echo $line",
     )
     .unwrap();
     readable(&local);
@@ -161,7 +162,7 @@ async fn drains_on(signal: Signal) {
         "service": "slow",
         "image": "slow",
         "envProcess": "sh linger.sh",
-        "envVars": {"combine_output": "false"},
+        "envVars": {"mark": mark},
     });
     assert_eq!(
         local.send(Method::POST, "/system/functions", body).await.0,
@@ -170,17 +171,12 @@ async fn drains_on(signal: Signal) {
     let call = tokio::spawn(answer(
         local.request(Method::POST, "/function/slow").body("done\n"),
     ));
-    until("the call to run", async || {
-        local
-            .get("/system/logs?name=slow")
-            .await
-            .1
-            .contains("started")
-    })
-    .await;
+    until("the call to run", async || running(&mark, "linger.sh") == 1).await;
     let processes = below(local.pid());
 
     local.signal(signal);
+    until("the drain", async || local.log().contains("draining")).await;
+    std::fs::write(local.home.path().join("functions/go"), "").unwrap();
     assert_eq!(
         soon("the call", call).await.unwrap(),
         (StatusCode::OK, "done\n".into())

@@ -50,6 +50,15 @@ pub(crate) fn marked(marker: &str) -> Vec<i32> {
     pids().filter(has).collect()
 }
 
+/// Those of them that run a program or script of this name.
+pub(crate) fn running(marker: &str, program: &str) -> usize {
+    let runs = |pid: &&i32| {
+        let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&arguments).contains(program)
+    };
+    marked(marker).iter().filter(runs).count()
+}
+
 fn pids() -> impl Iterator<Item = i32> {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())

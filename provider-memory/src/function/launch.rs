@@ -210,7 +210,7 @@ fn private_network(
     }
 }
 
-/// The names by which replicas are told apart in logs and cgroups: the function's name and a number.
+/// The name by which a replica is told apart in its function's log.
 pub(crate) fn replica_id(name: &FunctionName, number: u64) -> String {
     format!("{}-{number}", name.name())
 }

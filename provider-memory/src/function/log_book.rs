@@ -101,8 +101,12 @@ impl LogBook {
             };
             from.consume(used);
             if whole {
-                self.write(instance, String::from_utf8_lossy(&line));
-                line.clear();
+                let end = match line.len() {
+                    LINE_BYTES => piece(&line),
+                    end => end,
+                };
+                self.write(instance, String::from_utf8_lossy(&line[..end]));
+                line.drain(..end);
             }
         }
         if !line.is_empty() {
@@ -136,6 +140,15 @@ impl LogBook {
                 .filter(move |line| std::future::ready(wanted(line, &request))),
         )
         .boxed()
+    }
+}
+
+/// Where to cut a line that is too long: not within a character.
+fn piece(line: &[u8]) -> usize {
+    match std::str::from_utf8(line) {
+        // Without a length the error says that the last character is not all there.
+        Err(error) if error.error_len().is_none() => error.valid_up_to().max(1),
+        _ => line.len(),
     }
 }
 
@@ -225,6 +238,14 @@ mod tests {
             (lines[3].len(), lines[4].as_str(), lines[5].as_str()),
             (LINE_BYTES, "xxx", "last")
         );
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_cut_is_not_cut_within_a_character() {
+        let book = book();
+        let long = format!("x{}", "ä".repeat(LINE_BYTES / 2));
+        book.copy("a", long.as_bytes()).await;
+        assert_eq!(texts(&book, LogRequest::default()).await.concat(), long);
     }
 
     #[tokio::test]

@@ -4,8 +4,10 @@ mod launch;
 mod log_book;
 mod replica;
 mod runner;
+mod scratch;
 mod slots;
 
 pub(crate) use launch::Launch;
 pub(crate) use log_book::LogBook;
 pub(crate) use runner::{Runner, Tools};
+pub(crate) use scratch::Scratch;

@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 use super::LogBook;
 use super::launch::{self, Launch};
 use super::runner::Tools;
-use crate::sandbox::{self, Exit};
+use super::scratch;
+use crate::sandbox::{self, Exit, ReplicaSpec};
 
 /// How often a replica that is not ready yet is asked again: at first, and at most.
 const FIRST_PROBE: Duration = Duration::from_millis(2);
@@ -26,8 +27,14 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(10);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What the watchdog gives calls in flight where the function says nothing.
 const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
+/// How long a replica is left alone once calls are no longer routed to it: those that were on their way to it arrive
+/// before it closes its connections, on which they would be lost. A gateway elsewhere hears of it in this time.
+const ROUTING_GRACE: Duration = Duration::from_millis(250);
 /// What the watchdog may take beyond its drain before it is killed.
 const DRAIN_MARGIN: Duration = Duration::from_secs(3);
+
+/// Where a watchdog keeps its lock file and large bodies.
+const TMPDIR: &str = "TMPDIR";
 
 /// What happened to a replica.
 #[derive(Debug)]
@@ -38,6 +45,13 @@ pub(super) enum Event {
     NotReady,
     /// It is gone; why, unless it was asked to go.
     Ended(String),
+}
+
+/// A replica whose watchdog runs.
+struct Started {
+    replica: sandbox::Replica,
+    address: SocketAddr,
+    _scratch: Option<scratch::Directory>,
 }
 
 /// Runs one replica from start to end. Ends early, with a drain, when `stop` is cancelled.
@@ -55,7 +69,7 @@ pub(super) struct Replica {
 impl Replica {
     pub(super) async fn run(self) {
         let ended = match self.start().await {
-            Ok((replica, address)) => self.attend(replica, address).await,
+            Ok(started) => self.attend(started).await,
             Err(reason) => reason,
         };
         self.tell(Event::Ended(ended));
@@ -66,34 +80,66 @@ impl Replica {
         let _ = self.events.send((self.number, event));
     }
 
-    async fn start(&self) -> Result<(sandbox::Replica, SocketAddr), String> {
-        let mut secrets = Vec::new();
-        for name in self.launch.secrets() {
-            let value = self
-                .tools
-                .ledger
-                .read(|records| records.secret(&self.namespace, name).cloned());
-            let value = value.ok_or_else(|| format!("secret {name} is gone"))?;
-            secrets.push((name.clone(), value.0));
-        }
+    async fn start(&self) -> Result<Started, String> {
         let listener = launch::listener(self.tools.address)
             .map_err(|error| format!("no port can be had: {error}"))?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
-        let spec = self
+        // Two functions of one name, in two namespaces or one draining after the other was deployed, number their replicas
+        // alike; cgroups and directories must not collide.
+        let id = format!("{}-{:x}", self.id, fastrand::u64(..));
+        let mut spec = self
             .launch
-            .spec(self.id.clone(), secrets)
+            .spec(id, self.secrets()?)
             .map_err(|error| error.to_string())?;
+        let scratch = self.scratch(&mut spec)?;
         let replica = self
             .tools
             .sandbox
             .start(spec, listener)
             .await
             .map_err(|error| error.to_string())?;
-        Ok((replica, address))
+        Ok(Started {
+            replica,
+            address,
+            _scratch: scratch,
+        })
+    }
+
+    /// The secrets as they are now.
+    fn secrets(&self) -> Result<Vec<(String, Vec<u8>)>, String> {
+        let value = |name: &String| {
+            let ledger = &self.tools.ledger;
+            let value = ledger.read(|records| records.secret(&self.namespace, name).cloned());
+            let value = value.ok_or_else(|| format!("secret {name} is gone"))?;
+            Ok((name.clone(), value.0))
+        };
+        self.launch.secrets().iter().map(value).collect()
+    }
+
+    /// A temporary directory of its own, where the sandbox gives none and the function has not chosen one.
+    fn scratch(&self, spec: &mut ReplicaSpec) -> Result<Option<scratch::Directory>, String> {
+        let Some(place) = &self.tools.scratch else {
+            return Ok(None);
+        };
+        if self.launch.variable(TMPDIR).is_some() {
+            return Ok(None);
+        }
+        let own_uid = self.tools.sandbox.capabilities().own_uid.is_yes();
+        let directory = place
+            .directory(&spec.id, spec.uid.filter(|_| own_uid))
+            .map_err(|error| format!("no temporary directory can be made: {error}"))?;
+        let path = directory.path().to_string_lossy().into_owned();
+        spec.env.push((TMPDIR.to_owned(), path));
+        Ok(Some(directory))
     }
 
     /// Stays with a started replica until it has ended; gives the reason.
-    async fn attend(&self, mut replica: sandbox::Replica, address: SocketAddr) -> String {
+    async fn attend(&self, started: Started) -> String {
+        let Started {
+            mut replica,
+            address,
+            _scratch,
+        } = started;
         let (stdout, stderr) = (replica.take_stdout(), replica.take_stderr());
         let log = Arc::clone(&self.log);
         let id = self.id.clone();
@@ -137,8 +183,9 @@ impl Replica {
         format!("the watchdog ended ({}{memory})", exit.status)
     }
 
-    /// SIGTERM, the time that the watchdog gives its calls, then the end.
+    /// A moment for calls under way, SIGTERM, the time that the watchdog gives its calls, then the end.
     async fn drain(&self, replica: &sandbox::Replica) {
+        let _ = timeout(ROUTING_GRACE, replica.wait()).await;
         replica.terminate();
         let own = self
             .launch

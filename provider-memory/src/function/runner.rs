@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::LogBook;
 use super::launch::{Launch, replica_id};
 use super::replica::{BackOff, Event, Replica};
+use super::scratch::Scratch;
 use super::slots::{Slot, plan};
 use crate::records::{FunctionRecord, Ledger};
 use crate::sandbox::Sandbox;
@@ -32,6 +33,8 @@ pub(crate) struct Tools {
     pub(crate) ready_path: &'static str,
     /// The address that replicas listen on.
     pub(crate) address: IpAddr,
+    /// Gives replicas a temporary directory where the sandbox does not.
+    pub(crate) scratch: Option<Scratch>,
 }
 
 /// What is wished of a function.
@@ -103,7 +106,7 @@ impl Runner {
         }
     }
 
-    /// Runs another deployment from now on. Replicas are replaced only if something about them changes.
+    /// Runs another deployment from now on. All replicas are replaced, also where nothing changed: a secret may have.
     pub(crate) fn update(&self, record: &FunctionRecord, launch: Launch) {
         self.wish.send_modify(|wish| {
             wish.generation += 1;
