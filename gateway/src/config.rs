@@ -18,13 +18,13 @@ faas_http::settings! {
         pub port: u16 = "8080",
         /// Port of /metrics, /healthz (alive) and /readyz.
         pub metrics_port: u16 = "8082",
-        /// Longest time for a request's headers to arrive, for its body to be silent, and for a connection to be idle.
-        /// 0 is no limit.
+        /// Longest time for a request's headers to arrive, for the body of a /system request to arrive, and for a
+        /// connection to be idle. 0 is no limit.
         pub read_timeout: Duration = "60s",
         /// Longest time that calls in flight get when the gateway stops. 0 is no limit.
         pub write_timeout: Duration = "60s",
-        /// Longest wait for a function to begin its answer, and longest silence in it. 0 is no limit. A function's
-        /// annotation com.openfaas.timeout replaces it.
+        /// Longest wait for a function to begin its answer, and longest silence in a call's body, either way. 0 is no
+        /// limit. A function's annotation com.openfaas.timeout replaces it for the answer's beginning.
         pub upstream_timeout: Duration = "60s",
         /// Whether a call may scale a function up from zero, and waits for a replica to be ready.
         pub scale_from_zero: bool = "true",

@@ -1,10 +1,14 @@
 //! What can fail, and what the caller sees.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
-use faas_http::auth;
 use faas_http::forward::Failure;
+use faas_http::{auth, duration};
 use faas_provider::{FunctionName, Hop, client, refusal};
 use http::StatusCode;
+
+use crate::metrics::CALLER_GONE;
 
 /// Why the gateway cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -66,16 +70,21 @@ pub(crate) enum Error {
         /// Why, in words.
         reason: String,
     },
+    /// The function is called through its provider, and the provider is not there.
+    #[error("function {0}: the provider cannot be reached")]
+    ProviderGone(FunctionName),
     /// The replica gave no answer.
-    #[error("function {name}: {}", failure.to_caller("upstream_timeout"))]
+    #[error("function {name}: {}", failure.to_caller(limit_name))]
     Call {
         /// The function.
         name: FunctionName,
+        /// Where the limit of its time comes from.
+        limit_name: &'static str,
         /// What happened.
         failure: Failure,
     },
     /// The provider gave no answer.
-    #[error("the provider gave no answer: {}", .0.to_caller("upstream_timeout"))]
+    #[error("the provider {}", of_provider(.0))]
     Provider(Failure),
     /// The provider's answer is not what it should be.
     #[error("the provider's answer cannot be read: {0}")]
@@ -89,6 +98,12 @@ pub(crate) enum Error {
     /// The body is larger than this route takes.
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
+    /// The body did not arrive in time.
+    #[error("the body did not arrive within read_timeout={}", duration::format(*.0))]
+    BodyLate(Duration),
+    /// The body broke off.
+    #[error("the body cannot be read")]
+    BodyBroken,
 }
 
 impl Error {
@@ -100,7 +115,8 @@ impl Error {
             | Self::NotReady(_)
             | Self::StillNotReady { .. }
             | Self::QueueFull { .. }
-            | Self::ScaleFailed { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            | Self::ScaleFailed { .. }
+            | Self::ProviderGone(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Call { failure, .. } => failure.status(),
             // The provider is a part of us: without it we are not available, whatever it is that failed.
             Self::Provider(Failure::Unreachable { .. } | Failure::NoUpstream) => {
@@ -111,6 +127,19 @@ impl Error {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unsupported(_) => StatusCode::NOT_IMPLEMENTED,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyLate(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyBroken => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// The code under which a call that failed so is counted: its status, unless there is nobody left to see it.
+    pub(crate) fn code(&self) -> u16 {
+        match self {
+            Self::Call {
+                failure: Failure::CallerGone,
+                ..
+            } => CALLER_GONE,
+            error => error.status().as_u16(),
         }
     }
 }
@@ -118,6 +147,15 @@ impl Error {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         refusal(self.status(), Hop::Gateway, &self.to_string())
+    }
+}
+
+/// What a caller reads of a provider that gave no answer.
+fn of_provider(failure: &Failure) -> String {
+    match failure {
+        Failure::Unreachable { .. } | Failure::NoUpstream => "cannot be reached".to_owned(),
+        Failure::Broken { .. } => "broke off before it answered".to_owned(),
+        failure => format!("gave no answer: {}", failure.to_caller("upstream_timeout")),
     }
 }
 

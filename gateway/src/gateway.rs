@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::endpoints::{Endpoints, Watched};
 use crate::error::StartError;
 use crate::metrics::Metrics;
-use crate::provider::ProviderLink;
+use crate::provider::{Limits, ProviderLink};
 use crate::scaling::FromZero;
 use crate::{Config, routes};
 
@@ -97,7 +97,12 @@ impl Gateway {
         let upstream_timeout = env::limit(config.upstream_timeout);
         let client = client(&config, provider_credentials.as_ref())?;
         let link = |url, silence| {
-            ProviderLink::new(url, provider_credentials.clone(), upstream_timeout, silence)
+            let limits = Limits {
+                body: env::limit(config.read_timeout),
+                answer: upstream_timeout,
+                silence,
+            };
+            ProviderLink::new(url, provider_credentials.clone(), limits)
         };
         let provider_url = &config.functions_provider_url;
         let table = endpoints.table();

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod body;
 mod call_id;
 mod config;
 pub mod endpoints;
@@ -8,6 +9,7 @@ mod gateway;
 mod guard;
 mod handlers;
 mod metrics;
+mod name;
 mod provider;
 mod routes;
 mod scaling;

@@ -1,7 +1,7 @@
 //! What is counted: the original's series, by its names, labels and buckets.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use axum::response::Response;
@@ -32,8 +32,12 @@ pub(crate) struct Metrics {
 pub(crate) struct FunctionCounts {
     label: String,
     started: IntCounter,
-    by_code: RwLock<HashMap<u16, (IntCounter, Histogram)>>,
+    /// `None` once the function is gone: a call that outlives it must not bring its series back.
+    by_code: RwLock<Option<HashMap<u16, Series>>>,
 }
+
+/// The series of one function and code.
+type Series = (IntCounter, Histogram);
 
 impl Metrics {
     pub(crate) fn new() -> prometheus::Result<Self> {
@@ -103,7 +107,7 @@ impl Metrics {
         FunctionCounts {
             label: label.to_owned(),
             started,
-            by_code: RwLock::default(),
+            by_code: RwLock::new(Some(HashMap::new())),
         }
     }
 
@@ -116,28 +120,27 @@ impl Metrics {
 
     /// Counts the end of a call: the code that the caller saw, and the time from the forwarding to the body's end.
     pub(crate) fn ended(&self, counts: &FunctionCounts, code: u16, took: Duration) {
-        let known = counts
-            .by_code
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&code)
-            .cloned();
-        let (total, seconds) = known.unwrap_or_else(|| {
-            let text = code.to_string();
-            let labels = [counts.label.as_str(), text.as_str()];
-            let series = (
-                self.invocations.with_label_values(&labels),
-                self.seconds.with_label_values(&labels),
-            );
+        if let Some((total, seconds)) = self.series(counts, code) {
+            total.inc();
+            seconds.observe(took.as_secs_f64());
+        }
+    }
+
+    fn series(&self, counts: &FunctionCounts, code: u16) -> Option<Series> {
+        let known = counts.by_code().as_ref()?.get(&code).cloned();
+        known.or_else(|| {
             let mut by_code = counts
                 .by_code
                 .write()
                 .unwrap_or_else(PoisonError::into_inner);
-            by_code.insert(code, series.clone());
-            series
-        });
-        total.inc();
-        seconds.observe(took.as_secs_f64());
+            let new = || {
+                let text = code.to_string();
+                let labels = [counts.label.as_str(), text.as_str()];
+                let total = self.invocations.with_label_values(&labels);
+                (total, self.seconds.with_label_values(&labels))
+            };
+            Some(by_code.as_mut()?.entry(code).or_insert_with(new).clone())
+        })
     }
 
     /// Forgets the series of functions that are gone, so that they do not stay for ever.
@@ -161,12 +164,11 @@ impl Metrics {
     fn remove(&self, counts: &FunctionCounts) {
         let label = counts.label.as_str();
         let _ = self.started.remove_label_values(&[label]);
-        for code in counts
+        let mut by_code = counts
             .by_code
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .keys()
-        {
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        for code in by_code.take().into_iter().flat_map(HashMap::into_keys) {
             let code = code.to_string();
             let _ = self.invocations.remove_label_values(&[label, &code]);
             let _ = self.seconds.remove_label_values(&[label, &code]);
@@ -175,6 +177,8 @@ impl Metrics {
 
     /// The page for Prometheus; the replicas on it are those of `table`.
     pub(crate) fn page(&self, table: &EndpointTable) -> Response {
+        // Once more: a call may have looked its function up just before it was deleted.
+        self.forget_missing(table);
         // One page at a time: between reset and gather the gauge is nobody else's.
         let _page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
         self.replicas.reset();
@@ -196,11 +200,12 @@ impl FunctionCounts {
 
     /// Calls that have ended, whatever their code.
     pub(crate) fn total(&self) -> u64 {
-        self.by_code
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .map(|(total, _)| total.get())
-            .sum()
+        let by_code = self.by_code();
+        let totals = by_code.iter().flat_map(HashMap::values);
+        totals.map(|(total, _)| total.get()).sum()
+    }
+
+    fn by_code(&self) -> RwLockReadGuard<'_, Option<HashMap<u16, Series>>> {
+        self.by_code.read().unwrap_or_else(PoisonError::into_inner)
     }
 }

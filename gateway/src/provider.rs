@@ -6,13 +6,13 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use faas_http::auth::Credentials;
-use faas_http::forward::{Failure, Forwarder, Upstream};
-use faas_provider::BODY_LIMIT_BYTES;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH};
-use http::{Request, Response};
+use faas_http::forward::{Forwarder, Upstream};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Limited};
 use url::Url;
 
+use crate::body;
 use crate::error::{Error, StartError};
 
 /// Largest answer of the provider that is held in memory: a list of functions.
@@ -24,15 +24,25 @@ pub(crate) struct ProviderLink {
     forwarder: Forwarder,
     upstream: [Arc<Upstream>; 1],
     credentials: Option<Credentials>,
-    limit: Option<Duration>,
+    limits: Limits,
+}
+
+/// How long a request that is passed on may take. `None` is no limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// For the request's body to arrive.
+    pub(crate) body: Option<Duration>,
+    /// For the answer to begin.
+    pub(crate) answer: Option<Duration>,
+    /// For the answer to be silent.
+    pub(crate) silence: Option<Duration>,
 }
 
 impl ProviderLink {
     pub(crate) fn new(
         provider: &Url,
         credentials: Option<Credentials>,
-        limit: Option<Duration>,
-        silence: Option<Duration>,
+        limits: Limits,
     ) -> Result<Self, StartError> {
         let host = provider.host_str().unwrap_or_default();
         let port = provider.port_or_known_default().unwrap_or(80);
@@ -42,39 +52,33 @@ impl ProviderLink {
         let upstream =
             Upstream::below("provider", authority, provider.path().trim_end_matches('/'));
         Ok(Self {
-            forwarder: Forwarder::new(silence),
+            forwarder: Forwarder::new(limits.silence),
             upstream: [upstream],
             credentials,
-            limit,
+            limits,
         })
     }
 
-    /// Passes a request on as it is, and its answer back as it comes.
-    pub(crate) async fn pass(&self, mut request: Request<Body>) -> Result<Response<Body>, Error> {
-        let announced = request
-            .headers()
-            .get(CONTENT_LENGTH)
-            .and_then(|length| length.to_str().ok()?.parse().ok());
-        if announced.is_some_and(|length: u64| length > BODY_LIMIT_BYTES as u64) {
-            return Err(Error::TooLarge(BODY_LIMIT_BYTES));
+    /// Passes a request on as it is, once it is whole, and its answer back as it comes. HEAD is asked as GET, which is the
+    /// one that providers know.
+    pub(crate) async fn pass(&self, request: Request<Body>) -> Result<Response<Body>, Error> {
+        let (mut parts, body) = request.into_parts();
+        let body = body::read(body, self.limits.body).await?;
+        if parts.method == Method::HEAD {
+            parts.method = Method::GET;
         }
         if let Some(credentials) = &self.credentials {
-            request
-                .headers_mut()
-                .insert(AUTHORIZATION, credentials.pair().header());
+            let ours = credentials.pair().header();
+            parts.headers.insert(AUTHORIZATION, ours);
         }
-        let target = request
-            .uri()
-            .path_and_query()
-            .map_or("/", |target| target.as_str())
-            .to_owned();
+        let target = parts.uri.path_and_query();
+        let target = target.map_or("/", |target| target.as_str()).to_owned();
+        let request = Request::from_parts(parts, Body::from(body));
         self.forwarder
-            .forward(request, &self.upstream, &target, self.limit)
+            .forward(request, &self.upstream, &target, self.limits.answer)
             .await
             .map_err(|failure| {
-                if !matches!(failure, Failure::CallerGone) {
-                    tracing::warn!(%failure, "the provider gave no answer");
-                }
+                tracing::warn!(%failure, "the provider gave no answer");
                 Error::Provider(failure)
             })
     }
@@ -82,8 +86,10 @@ impl ProviderLink {
     /// As [`ProviderLink::pass`], with the answer's body read to its end.
     pub(crate) async fn pass_and_read(
         &self,
-        request: Request<Body>,
+        mut request: Request<Body>,
     ) -> Result<Response<Bytes>, Error> {
+        // What the caller can unpack, we cannot.
+        request.headers_mut().remove(ACCEPT_ENCODING);
         let (parts, body) = self.pass(request).await?.into_parts();
         let body = Limited::new(body, ANSWER_LIMIT_BYTES).collect().await;
         let body = body.map_err(|error| Error::ProviderGarbage(error.to_string()))?;

@@ -2,11 +2,12 @@
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use faas_http::auth::{self, Credentials};
 use faas_provider::{Hop, refusal};
-use http::StatusCode;
+use http::header::ALLOW;
+use http::{Method, StatusCode};
 
 use crate::gateway::App;
 use crate::guard;
@@ -19,12 +20,12 @@ pub(crate) fn public(app: App, credentials: Option<Credentials>) -> Router {
         .route(
             "/system/functions",
             get(system::list)
-                .post(system::pass)
-                .put(system::pass)
-                .delete(system::pass),
+                .post(system::change)
+                .put(system::change)
+                .delete(system::change),
         )
-        .route("/system/function/{name}", get(system::pass))
-        .route("/system/scale-function/{name}", post(system::pass))
+        .route("/system/function/{name}", get(system::status))
+        .route("/system/scale-function/{name}", post(system::change))
         .route("/system/info", get(system::info))
         .route("/system/alert", post(alert::alert))
         .route(
@@ -72,7 +73,14 @@ fn closed(routes: Router<App>) -> Router<App> {
         .method_not_allowed_fallback(method_not_allowed)
 }
 
-async fn not_found() -> Response {
+async fn not_found(method: Method) -> Response {
+    // Its target is no path but a host, which is why no route has it.
+    if method == Method::CONNECT {
+        let allow = [(ALLOW, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")];
+        let words = "this is no proxy: nobody is connected to anywhere";
+        let refused = refusal(StatusCode::METHOD_NOT_ALLOWED, Hop::Gateway, words);
+        return (allow, refused).into_response();
+    }
     refusal(StatusCode::NOT_FOUND, Hop::Gateway, "404 page not found")
 }
 

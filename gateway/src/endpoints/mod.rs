@@ -4,7 +4,7 @@ mod polled;
 mod watched;
 
 use async_trait::async_trait;
-use faas_provider::{EndpointTable, FunctionName, client};
+use faas_provider::{EndpointTable, FunctionEndpoints, FunctionName, client};
 use tokio::sync::watch;
 
 pub(crate) use polled::Polled;
@@ -22,6 +22,16 @@ pub trait Endpoints: Send + Sync + 'static {
     /// # Errors
     /// When the provider cannot be asked.
     async fn ask(&self, name: &FunctionName) -> Result<bool, client::Error>;
+
+    /// To be called after a change has gone to the provider by way of this gateway, and before its caller hears of it, so
+    /// that the next call sees it. Where the provider publishes its table there is nothing to do.
+    async fn changed(&self) {}
+}
+
+/// Whether a function is called through its provider, for want of a table of its replicas.
+pub(crate) fn are_the_provider(function: &FunctionEndpoints) -> bool {
+    let endpoints = &function.endpoints;
+    endpoints.iter().any(|one| one.id() == polled::PROVIDER)
 }
 
 /// A table that a provider in this process publishes: always current, so there is never anything to ask.

@@ -10,7 +10,11 @@ use faas_provider::{
     client,
 };
 use http::uri::Authority;
+use tokio::sync::Mutex;
 use url::Url;
+
+/// The one endpoint of all functions.
+pub(super) const PROVIDER: &str = "the provider itself";
 
 /// Asks a foreign provider. Cheap to clone.
 #[derive(Clone)]
@@ -20,6 +24,8 @@ pub(crate) struct Polled {
     base_path: String,
     default_namespace: String,
     publisher: Arc<Publisher>,
+    /// One reading at a time, so that what was read last was also asked last.
+    reading: Arc<Mutex<()>>,
 }
 
 impl Polled {
@@ -43,11 +49,13 @@ impl Polled {
             base_path,
             default_namespace: default_namespace.to_owned(),
             publisher,
+            reading: Arc::default(),
         }
     }
 
     /// Reads all lists and replaces the table. A provider that cannot be asked leaves the last table standing.
     pub(crate) async fn refresh(&self) {
+        let _reading = self.reading.lock().await;
         match self.read_all().await {
             Ok(functions) => {
                 let old = self.publisher.watch().borrow().clone();
@@ -88,8 +96,9 @@ impl Polled {
     async fn read_all(&self) -> Result<Vec<FunctionStatus>, client::Error> {
         let namespaces = match self.client.namespaces().await {
             Ok(namespaces) if !namespaces.is_empty() => namespaces,
-            Ok(_) | Err(client::Error::NotFound) => vec![self.default_namespace.clone()],
-            Err(error) => return Err(error),
+            Err(error @ client::Error::Transport(_)) => return Err(error),
+            // It has none, in whatever words.
+            Ok(_) | Err(_) => vec![self.default_namespace.clone()],
         };
         let mut all = Vec::new();
         for namespace in namespaces {
@@ -138,6 +147,6 @@ impl Polled {
             name.as_str()
         };
         let prefix = format!("{}/function/{called}", self.base_path);
-        Some(Upstream::below("provider", self.authority.clone()?, prefix))
+        Some(Upstream::below(PROVIDER, self.authority.clone()?, prefix))
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use faas_provider::{Client, EndpointTable, FunctionName, Publisher, client};
 use futures_util::StreamExt;
+use http::StatusCode;
 use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -86,7 +87,8 @@ impl Endpoints for Watched {
     }
 
     async fn ask(&self, name: &FunctionName) -> Result<bool, client::Error> {
-        if self.lately_unknown(name).await {
+        // No function's own name has a dot; a provider might take what follows it for a namespace.
+        if name.name().contains('.') || self.lately_unknown(name).await {
             return Ok(false);
         }
         let exists = if self.foreign.load(Ordering::Acquire) {
@@ -102,6 +104,28 @@ impl Endpoints for Watched {
             self.remember_unknown(name).await;
         }
         Ok(exists)
+    }
+
+    async fn changed(&self) {
+        self.unknown.lock().await.clear();
+        if self.foreign.load(Ordering::Acquire) {
+            self.polled.refresh().await;
+        }
+    }
+}
+
+/// Whether this is how a provider says that it has no such route.
+fn has_no_route(error: &client::Error) -> bool {
+    let refused = |status| {
+        matches!(
+            status,
+            StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED
+        )
+    };
+    match error {
+        client::Error::NotFound => true,
+        client::Error::Refused { status, .. } => refused(*status),
+        client::Error::Transport(_) => false,
     }
 }
 
@@ -123,7 +147,7 @@ async fn watch_for_ever(
                 }
                 tracing::warn!("the provider's endpoints are not watched any more; asking again");
             }
-            Err(client::Error::NotFound) => {
+            Err(error) if has_no_route(&error) => {
                 foreign.store(true, Ordering::Release);
                 polled.refresh().await;
                 // A provider of ours may take its place; the question costs one 404.

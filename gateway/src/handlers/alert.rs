@@ -3,10 +3,11 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use faas_provider::BODY_LIMIT_BYTES;
+use faas_http::env;
 use http::StatusCode;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::{Map, Value};
 
+use crate::body;
 use crate::error::Error;
 use crate::gateway::App;
 use crate::scaling::{Alerts, follow};
@@ -14,20 +15,17 @@ use crate::scaling::{Alerts, follow};
 /// 200 when every alert was followed or asked for nothing; 500 with a line for each that was not, so that AlertManager
 /// tries again.
 pub(crate) async fn alert(State(app): State<App>, body: Body) -> Response {
-    let body = match Limited::new(body, BODY_LIMIT_BYTES).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
-            return Error::TooLarge(BODY_LIMIT_BYTES).into_response();
-        }
+    let body = match body::read(body, env::limit(app.config.read_timeout)).await {
+        Ok(body) => body,
         // Compat: these two texts, as they always were.
-        Err(_) => return (StatusCode::BAD_REQUEST, "Unable to read alert.").into_response(),
+        Err(Error::BodyBroken) => {
+            return (StatusCode::BAD_REQUEST, "Unable to read alert.").into_response();
+        }
+        Err(error) => return error.into_response(),
     };
-    let Ok(alerts) = serde_json::from_slice::<Alerts>(&body) else {
-        return (
-            StatusCode::BAD_REQUEST,
-            "Unable to parse alert, bad format.",
-        )
-            .into_response();
+    let Some(alerts) = parse(&body) else {
+        let words = "Unable to parse alert, bad format.";
+        return (StatusCode::BAD_REQUEST, words).into_response();
     };
     let failures = follow(alerts, &app.client, &app.config.function_namespace).await;
     if failures.is_empty() {
@@ -38,4 +36,10 @@ pub(crate) async fn alert(State(app): State<App>, body: Body) -> Response {
         format!("{}\n", failures.join("\n")),
     )
         .into_response()
+}
+
+fn parse(body: &[u8]) -> Option<Alerts> {
+    // By way of an object: a list would pass for a struct too.
+    let object: Map<String, Value> = serde_json::from_slice(body).ok()?;
+    serde_json::from_value(object.into()).ok()
 }

@@ -9,15 +9,18 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use faas_http::forward::Failure;
-use faas_provider::{CALL_METHODS, FunctionEndpoints, FunctionName, FunctionPath, timeout};
-use http::header::{ALLOW, HeaderValue};
+use faas_http::forward::{Failure, REMAINING_MS};
+use faas_provider::{
+    CALL_METHODS, FunctionEndpoints, FunctionName, FunctionPath, TIMEOUT_ANNOTATION, timeout,
+};
+use http::header::{ALLOW, HeaderMap, HeaderValue};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::call_id::CallId;
 use crate::error::Error;
 use crate::gateway::App;
 use crate::metrics::{CALLER_GONE, FunctionCounts, Metrics};
+use crate::{endpoints, name};
 
 /// Longest wait for the table to show a function that the provider says it has.
 const TABLE_LAG: Duration = Duration::from_secs(5);
@@ -32,20 +35,22 @@ pub(crate) async fn call(State(app): State<App>, mut request: Request) -> Respon
     response
 }
 
-async fn answer(app: &App, request: Request, id: &CallId) -> Result<Response, Error> {
+async fn answer(app: &App, mut request: Request, id: &CallId) -> Result<Response, Error> {
     if !CALL_METHODS.contains(request.method()) {
         return Err(Error::Method);
     }
     let uri = request.uri().clone();
     let path = FunctionPath::parse(uri.path(), "/function/").ok_or(Error::NoFunction)?;
-    let name = FunctionName::parse(path.function, &app.config.function_namespace);
+    let name = name::parse(path.function, &app.config.function_namespace);
+    let name = name.ok_or(Error::NoFunction)?;
     if app.config.write_request_uri {
         tracing::info!(call_id = id.as_str(), method = %request.method(), path = uri.path(), "forwarding");
     }
-    let mut function = find(app, &name).await?;
+    let found = find(app, &name).await;
+    let mut function = found.inspect_err(|error| app.metrics.unknown_function(error.code()))?;
     let mut watch = Watch::new(app, &name);
     if function.endpoints.is_empty() {
-        function = watch.refused_by(app.from_zero.ready(&name).await)?;
+        function = watch.refused_by(woken(app, &name, request.headers_mut()).await)?;
     }
     let target = match uri.query() {
         Some(query) => format!("{}?{query}", path.rest),
@@ -57,17 +62,56 @@ async fn answer(app: &App, request: Request, id: &CallId) -> Result<Response, Er
         .forwarder
         .forward(request, &function.endpoints, &target, limit)
         .await;
-    let response = watch.refused_by(forwarded.map_err(|failure| failed(&name, failure, id)))?;
+    let forwarded = forwarded.map_err(|failure| failed(&name, &function, failure, id));
+    let response = watch.refused_by(forwarded)?;
     watch.code = response.status().as_u16();
     Ok(response.map(|body| Body::new(Counted { body, watch })))
 }
 
-fn failed(name: &FunctionName, failure: Failure, id: &CallId) -> Error {
+/// Waits for a replica, though no longer than the caller gives; the wait is taken off the time that is left.
+async fn woken(
+    app: &App,
+    name: &FunctionName,
+    headers: &mut HeaderMap,
+) -> Result<Arc<FunctionEndpoints>, Error> {
+    let said = headers
+        .get(REMAINING_MS)
+        .and_then(|left| left.to_str().ok());
+    let Some(left) = said.and_then(|left| left.trim().parse().ok()) else {
+        return app.from_zero.ready(name).await;
+    };
+    let (began, left) = (Instant::now(), Duration::from_millis(left));
+    let late = |_| Error::Call {
+        name: name.clone(),
+        limit_name: "",
+        failure: Failure::NoTimeLeft(left),
+    };
+    let ready = tokio::time::timeout(left, app.from_zero.ready(name));
+    let function = ready.await.map_err(late)??;
+    let left = left.saturating_sub(began.elapsed()).as_millis();
+    let left = u64::try_from(left).unwrap_or(u64::MAX);
+    headers.insert(REMAINING_MS, HeaderValue::from(left));
+    Ok(function)
+}
+
+fn failed(
+    name: &FunctionName,
+    function: &FunctionEndpoints,
+    failure: Failure,
+    id: &CallId,
+) -> Error {
     tracing::warn!(function = %name, call_id = id.as_str(), %failure, "a call got no answer");
     match failure {
         Failure::NoUpstream => Error::NotReady(name.clone()),
+        Failure::Unreachable { .. } if endpoints::are_the_provider(function) => {
+            Error::ProviderGone(name.clone())
+        }
         failure => Error::Call {
             name: name.clone(),
+            limit_name: match function.annotations.get(TIMEOUT_ANNOTATION) {
+                Some(_) => TIMEOUT_ANNOTATION,
+                None => "upstream_timeout",
+            },
             failure,
         },
     }
@@ -100,10 +144,7 @@ async fn find(app: &App, name: &FunctionName) -> Result<Arc<FunctionEndpoints>, 
         Ok(true) => shown(app, name)
             .await
             .ok_or_else(|| unknown("its endpoints lag behind".to_owned())),
-        Ok(false) if table.complete => {
-            app.metrics.unknown_function(404);
-            Err(Error::NotFound(name.clone()))
-        }
+        Ok(false) if table.complete => Err(Error::NotFound(name.clone())),
         Ok(false) => Err(unknown("it has not listed its functions yet".to_owned())),
         Err(error) => Err(unknown(crate::error::in_words(&error))),
     }
@@ -146,7 +187,7 @@ impl Watch {
     /// Notes the code of an error on its way to the caller.
     fn refused_by<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(error) = &result {
-            self.code = error.status().as_u16();
+            self.code = error.code();
         }
         result
     }

@@ -6,7 +6,9 @@ use axum::response::{IntoResponse, Response};
 use faas_provider::{FunctionName, VersionInfo};
 use futures_util::StreamExt;
 use http::StatusCode;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
@@ -17,46 +19,72 @@ pub(crate) async fn pass(State(app): State<App>, request: Request) -> Result<Res
     app.provider.pass(request).await
 }
 
+/// As [`pass`], for what changes functions: the next call sees the change.
+pub(crate) async fn change(State(app): State<App>, request: Request) -> Result<Response, Error> {
+    let response = app.provider.pass(request).await?;
+    if response.status().is_success() {
+        app.endpoints.changed().await;
+    }
+    Ok(response)
+}
+
 /// The provider's list, with the number of calls that this gateway has counted. Fields that we do not know stay.
 pub(crate) async fn list(State(app): State<App>, request: Request) -> Result<Response, Error> {
+    enrich(&app, request, |functions: &mut Option<Vec<Function>>| {
+        // Compat: a provider with no functions may say `null`.
+        for function in functions.get_or_insert_default() {
+            count(&app, function);
+        }
+    })
+    .await
+}
+
+/// The provider's status of a function, with the number of its calls.
+pub(crate) async fn status(State(app): State<App>, request: Request) -> Result<Response, Error> {
+    enrich(&app, request, |function| count(&app, function)).await
+}
+
+/// A function as a provider describes it, in whatever fields.
+type Function = Map<String, Value>;
+
+/// Asks the provider, and changes what it says.
+async fn enrich<T: DeserializeOwned + Serialize>(
+    app: &App,
+    request: Request,
+    change: impl FnOnce(&mut T),
+) -> Result<Response, Error> {
     let (mut parts, body) = app.provider.pass_and_read(request).await?.into_parts();
     if parts.status != StatusCode::OK {
         return Ok(Response::from_parts(parts, Body::from(body)));
     }
-    let functions: Option<Vec<Map<String, Value>>> =
-        serde_json::from_slice(&body).map_err(|error| Error::ProviderGarbage(error.to_string()))?;
-    // Compat: a provider with no functions may say `null`.
-    let mut functions = functions.unwrap_or_default();
-    for function in &mut functions {
-        let text = |key: &str| {
-            function
-                .get(key)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let namespace = Some(text("namespace")).filter(|namespace| !namespace.is_empty());
-        let name = FunctionName::new(
-            &text("name"),
-            namespace.as_ref().unwrap_or(&app.config.function_namespace),
-        );
-        function.insert(
-            "invocationCount".to_owned(),
-            app.metrics.function(&name).total().into(),
-        );
-        // Clients expect counts, also where a provider leaves out zeros.
-        for key in ["replicas", "availableReplicas"] {
-            function.entry(key).or_insert_with(|| 0.into());
-        }
-    }
-    let text = serde_json::to_vec(&functions)
-        .map_err(|error| Error::ProviderGarbage(error.to_string()))?;
+    let garbage = |error: serde_json::Error| Error::ProviderGarbage(error.to_string());
+    let mut said = serde_json::from_slice(&body).map_err(garbage)?;
+    change(&mut said);
+    let text = serde_json::to_vec(&said).map_err(garbage)?;
     parts.headers.remove(CONTENT_LENGTH);
-    parts.headers.insert(
-        CONTENT_TYPE,
-        http::HeaderValue::from_static("application/json"),
-    );
+    let json = HeaderValue::from_static("application/json");
+    parts.headers.insert(CONTENT_TYPE, json);
     Ok(Response::from_parts(parts, Body::from(text)))
+}
+
+fn count(app: &App, function: &mut Function) {
+    let text = |key| {
+        function
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    let namespace = match text("namespace") {
+        "" => &app.config.function_namespace,
+        namespace => namespace,
+    };
+    let name = FunctionName::new(text("name"), namespace);
+    let calls = app.metrics.function(&name).total();
+    function.insert("invocationCount".to_owned(), calls.into());
+    // Clients expect counts, also where a provider leaves out zeros.
+    for key in ["replicas", "availableReplicas"] {
+        function.entry(key).or_insert_with(|| 0.into());
+    }
 }
 
 /// Who provider and gateway are. A provider that cannot say leaves its part `null`: `/healthz` and `/readyz` are there to

@@ -7,6 +7,7 @@ use faas_scaling::alert::{self, Limits};
 use serde::Deserialize;
 
 use crate::error::in_words;
+use crate::name;
 
 /// The webhook's body; everything else in it is ignored.
 #[derive(Debug, Deserialize)]
@@ -41,7 +42,12 @@ pub(crate) async fn follow(
         if alert.labels.function_name.is_empty() {
             continue;
         }
-        let name = FunctionName::parse(&alert.labels.function_name, default_namespace);
+        let written = &alert.labels.function_name;
+        let Some(name) = name::parse(written, default_namespace) else {
+            let words = format!("`{written}` is no name of a function");
+            failures.push(format!("[{index}] error scaling: {words}"));
+            continue;
+        };
         if let Err(error) = step(&name, alert.status == "firing", provider).await {
             tracing::warn!(function = %name, %error, "an alert could not be followed");
             failures.push(format!(

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use faas_http::{duration, env};
 use faas_provider::{
-    Client, EndpointTable, FunctionEndpoints, FunctionName, MIN_LABEL, scale_label,
+    Client, EndpointTable, FunctionEndpoints, FunctionName, MIN_LABEL, client, scale_label,
 };
+use http::StatusCode;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -144,9 +145,9 @@ impl FromZero {
         } else {
             let asking = async {
                 loop {
-                    sleep(ASK_INTERVAL).await;
                     // An error is no news; the wait is bounded.
                     let _ = self.endpoints.ask(&name).await;
+                    sleep(ASK_INTERVAL).await;
                 }
             };
             tokio::select! {
@@ -186,7 +187,9 @@ impl FromZero {
                     tracing::info!(function = %name, replicas = min, "scaling from zero");
                     return Ok(());
                 }
-                Err(error) if attempt == ATTEMPTS => return Err(in_words(&error)),
+                Err(error) if attempt == ATTEMPTS || is_final(&error) => {
+                    return Err(in_words(&error));
+                }
                 Err(error) => {
                     tracing::debug!(function = %name, %error, "a scale request failed; asking again");
                 }
@@ -195,6 +198,17 @@ impl FromZero {
             pause *= 2;
         }
         Ok(())
+    }
+}
+
+/// Whether the provider will say the same if it is asked again. A conflict (409) passes.
+fn is_final(error: &client::Error) -> bool {
+    match error {
+        client::Error::NotFound => true,
+        client::Error::Refused { status, .. } => {
+            status.is_client_error() && *status != StatusCode::CONFLICT
+        }
+        client::Error::Transport(_) => false,
     }
 }
 
