@@ -2,12 +2,21 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod alerts;
+mod binary;
+mod calls;
+mod correlation;
+mod credentials;
 mod failures;
 mod foreign;
 mod from_zero;
+mod health;
 mod list;
+mod logs;
 mod methods;
 mod metrics;
 mod names;
+mod restarts;
+mod shutdown;
+mod streaming;
 mod support;
 mod system;
