@@ -4,6 +4,7 @@ pub mod client;
 mod decode;
 pub mod endpoints;
 mod error;
+mod labels;
 mod name;
 mod provider;
 pub mod quantity;
@@ -15,11 +16,12 @@ pub use client::Client;
 pub use decode::decode;
 pub use endpoints::{Endpoint, EndpointTable, FunctionEndpoints, Publisher};
 pub use error::{HOP_HEADER, Hop, ProviderError, refusal};
-pub use name::{FunctionName, FunctionPath, is_dns_label, is_secret_name};
-pub use provider::{Health, LogStream, Provider};
-pub use router::{BODY_LIMIT_BYTES, CALL_METHODS, Options, router};
-pub use validate::{
+pub use labels::{
     ANNOTATION_PREFIX, FACTOR_LABEL, MAX_LABEL, MIN_LABEL, TIMEOUT_ANNOTATION, ZERO_LABEL,
     scale_label, timeout,
 };
+pub use name::{FunctionName, FunctionPath, is_dns_label, is_secret_name};
+pub use provider::{Health, LogStream, Provider};
+pub use router::{BODY_LIMIT_BYTES, CALL_METHODS, Options, router};
+
 pub use wire::*;

@@ -9,7 +9,7 @@ use http::{Method, StatusCode};
 
 use super::App;
 use crate::{
-    FunctionName, FunctionPath, Hop, Provider, ProviderError, TIMEOUT_ANNOTATION, refusal, validate,
+    FunctionName, FunctionPath, Hop, Provider, ProviderError, TIMEOUT_ANNOTATION, labels, refusal,
 };
 
 /// The methods that reach a function. Others are 405.
@@ -62,7 +62,7 @@ async fn forward<P: Provider>(app: &App<P>, request: Request) -> Result<Response
         Some(_) => TIMEOUT_ANNOTATION,
         None => "read_timeout",
     };
-    let limit = validate::timeout(&function.annotations, app.options.call_timeout);
+    let limit = labels::timeout(&function.annotations, app.options.call_timeout);
     app.options
         .forwarder
         .forward(request, &function.endpoints, &target, limit)
