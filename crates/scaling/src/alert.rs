@@ -69,7 +69,15 @@ mod tests {
             (limits(8, 8, 20), true, 8, 8),
             (limits(1, 7, 100), true, 0, 7),
             (limits(1, 29, 100), true, 0, 29),
+            (limits(1, 5, 10), true, 0, 1),
+            (limits(1, 5, 10), true, 1, 2),
+            (limits(1, 5, 25), true, 4, 5),
+            (limits(1, 5, 30), true, 1, 3),
+            (limits(1, 4, 1), true, 1, 2),
+            (limits(1, 10, 100), true, 1, 10),
+            (limits(1, 5, 10), true, 5, 5),
             (Limits::default(), false, 8, 1),
+            (limits(2, 20, 20), false, 1, 2),
             (limits(2, 20, 20), false, 8, 2),
         ] {
             assert_eq!(
@@ -99,6 +107,24 @@ mod tests {
                 }
             ),
             9
+        );
+    }
+
+    #[test]
+    fn absurd_labels_neither_overflow_nor_shrink_a_function() {
+        let limits = |max, factor| Limits {
+            max,
+            factor,
+            ..Limits::default()
+        };
+        assert_eq!(replicas(true, 7, limits(0, 100)), 7);
+        assert_eq!(
+            replicas(true, 0, limits(1_000_000_000_000, 100)),
+            1_000_000_000_000
+        );
+        assert_eq!(
+            replicas(true, u64::MAX, limits(u64::MAX, u64::MAX)),
+            u64::MAX
         );
     }
 

@@ -1,14 +1,19 @@
 //! Health, readiness, and the metrics page.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use faas_provider::{Hop, refusal};
 use http::StatusCode;
+use tokio::time::timeout;
 
 use crate::error::Error;
 use crate::gateway::App;
+
+/// Longest wait for a dependency's answer; whoever asks for readiness has little patience.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// On the public port: the provider's health, and 503 while this gateway drains.
 pub(crate) async fn relayed(State(app): State<App>, request: Request) -> Result<Response, Error> {
@@ -29,7 +34,10 @@ pub(crate) async fn alive() -> &'static str {
 
 /// On the metrics port: the state of each dependency, a line each; 503 unless all are well.
 pub(crate) async fn ready(State(app): State<App>) -> Response {
-    let asked = app.client.info().await;
+    let asked = match timeout(PATIENCE, app.client.info()).await {
+        Ok(asked) => asked.map(drop).map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer within {PATIENCE:?}")),
+    };
     let states = [
         (
             "gateway",
@@ -39,10 +47,7 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
                 Ok(())
             },
         ),
-        (
-            "provider",
-            asked.map(drop).map_err(|error| error.to_string()),
-        ),
+        ("provider", asked),
         (
             "endpoints",
             if app.table.borrow().complete {

@@ -139,29 +139,56 @@ impl FromZero {
     async fn wake(self: Arc<Self>, name: FunctionName, waking: Arc<Waking>) {
         let began = Instant::now();
         let limit = self.limit.unwrap_or(Duration::MAX);
-        if let Err(reason) = self.scale_up(&name).await {
-            tracing::warn!(function = %name, reason, "a function could not be scaled up from zero");
-            waking.failed.send_replace(Some(reason));
-        } else {
-            let asking = async {
-                loop {
-                    // An error is no news; the wait is bounded.
-                    let _ = self.endpoints.ask(&name).await;
-                    sleep(ASK_INTERVAL).await;
-                }
-            };
-            tokio::select! {
-                found = timeout(limit, self.appears(&name)) => {
-                    let ready = matches!(found, Ok(Ok(_)));
-                    tracing::info!(function = %name, ready, took = ?began.elapsed(), "scaling from zero ended");
-                }
-                () = asking => {}
+        tokio::select! {
+            found = timeout(limit, self.appears(&name)) => {
+                let ready = matches!(found, Ok(Ok(_)));
+                tracing::info!(function = %name, ready, took = ?began.elapsed(), "scaling from zero ended");
+            }
+            reason = self.keep_up(&name) => {
+                tracing::warn!(function = %name, reason, "a function could not be scaled up from zero");
+                waking.failed.send_replace(Some(reason));
             }
         }
         self.waking
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&name);
+    }
+
+    /// Scales the function up, and up again if somebody takes it back to zero while calls wait. Ends when that fails,
+    /// with the reason.
+    async fn keep_up(&self, name: &FunctionName) -> String {
+        loop {
+            if let Err(reason) = self.scale_up(name).await {
+                return reason;
+            }
+            tokio::select! {
+                () = self.falls(name) => {}
+                () = self.keep_asking(name) => {}
+            }
+        }
+    }
+
+    /// Waits until the function, once it is on its way up, is at zero again.
+    async fn falls(&self, name: &FunctionName) {
+        let mut table = self.endpoints.table();
+        for up in [true, false] {
+            let shows = |table: &EndpointTable| {
+                let function = table.get(name.as_str());
+                function.is_some_and(|function| (function.replicas > 0) == up)
+            };
+            if table.wait_for(shows).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    async fn keep_asking(&self, name: &FunctionName) {
+        loop {
+            // An error is no news; the wait is bounded.
+            let _ = self.endpoints.ask(name).await;
+            sleep(ASK_INTERVAL).await;
+        }
     }
 
     async fn scale_up(&self, name: &FunctionName) -> Result<(), String> {

@@ -113,6 +113,25 @@ async fn a_function_that_is_starting_already_is_waited_for_and_not_scaled() {
 }
 
 #[tokio::test]
+async fn a_function_taken_back_to_zero_while_calls_wait_is_woken_again() {
+    let fake = asleep(Scale::Done).await;
+    let starting = Deployed {
+        available: 0,
+        ..Deployed::with(1)
+    };
+    fake.deploy("f", starting);
+    let gateway = TestGateway::ready(fake.address).await;
+    let call = tokio::spawn(Answer::to(gateway.request("GET", "/function/f")));
+    until("the wait to begin", async || {
+        !fake.seen("GET /system/function/f?").is_empty()
+    })
+    .await;
+    fake.deploy("f", Deployed::with(0));
+    assert_eq!(call.await.unwrap().status, 200);
+    assert_eq!(fake.seen(SCALE).len(), 1);
+}
+
+#[tokio::test]
 async fn more_calls_than_may_wait_are_503_and_the_others_are_answered() {
     let fake = asleep(Scale::NeverReady).await;
     let config = Config {

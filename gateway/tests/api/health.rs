@@ -104,6 +104,16 @@ async fn the_metrics_port_tells_life_from_readiness() {
 }
 
 #[tokio::test]
+async fn readiness_does_not_wait_for_a_provider_that_hangs() {
+    let fake = Fake::start().await;
+    let gateway = TestGateway::ready(fake.address).await;
+    fake.is_silent_on("/system/info");
+    let ready = gateway.private("/readyz").await;
+    let words = "gateway: ok\nprovider: no answer within 2s\nendpoints: ok\n";
+    assert_eq!((ready.status, ready.text.as_str()), (503, words));
+}
+
+#[tokio::test]
 async fn a_gateway_that_never_saw_its_provider_is_alive_and_says_what_it_lacks() {
     let mut fake = Fake::start().await;
     fake.crash().await;

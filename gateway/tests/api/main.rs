@@ -3,6 +3,7 @@
 
 mod alerts;
 mod binary;
+mod browsers;
 mod calls;
 mod correlation;
 mod credentials;

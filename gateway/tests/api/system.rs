@@ -1,8 +1,11 @@
 //! The `/system` API, passed on to the provider.
 
+use std::time::Duration;
+
+use faas_gateway::Config;
 use serde_json::json;
 
-use crate::support::{Answer, Deployed, Fake, Memory, TestGateway, Wire};
+use crate::support::{Answer, Deployed, Fake, Memory, TestGateway, Wire, config};
 
 const MEBIBYTE: usize = 1024 * 1024;
 
@@ -128,6 +131,41 @@ async fn a_body_over_a_mebibyte_is_413_whether_its_length_is_told_or_not() {
                 .status,
             201
         );
+    }
+}
+
+#[tokio::test]
+async fn half_a_body_is_408_and_reaches_nobody() {
+    let fake = Fake::start().await;
+    let config = Config {
+        read_timeout: Duration::from_millis(100),
+        ..config(fake.address)
+    };
+    let gateway = TestGateway::with(config).await.once_ready().await;
+    for path in ["/system/functions", "/system/alert"] {
+        let mut wire = Wire::to(gateway.at.public).await;
+        let head = format!("POST {path} HTTP/1.1\r\nHost: test\r\nContent-Length: 9\r\n\r\n");
+        wire.send(head + "{\"half\"").await;
+        let head = wire.head().await;
+        assert!(head.starts_with("HTTP/1.1 408 "), "{path}: {head}");
+        let words = "the body did not arrive within read_timeout=100ms\n";
+        assert_eq!(wire.until("\n").await, words);
+    }
+    assert_eq!(fake.seen("POST").len(), 0);
+}
+
+#[tokio::test]
+async fn a_provider_that_hangs_is_504_with_the_limit() {
+    let fake = Fake::start().await;
+    let config = Config {
+        upstream_timeout: Duration::from_millis(100),
+        ..config(fake.address)
+    };
+    let gateway = TestGateway::with(config).await.once_ready().await;
+    for path in ["/system/functions", "/system/secrets"] {
+        fake.is_silent_on(path);
+        let words = "the provider gave no answer: no answer within upstream_timeout=100ms";
+        gateway.get(path).await.is_refusal(504, words);
     }
 }
 

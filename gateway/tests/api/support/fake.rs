@@ -18,6 +18,9 @@ use tokio::task::JoinHandle;
 
 use super::{ANY_PORT, Replica};
 
+/// In place of a status: no answer at all.
+const SILENCE: u16 = 0;
+
 /// A function of a fake provider.
 #[derive(Clone, Debug)]
 pub(crate) struct Deployed {
@@ -152,6 +155,11 @@ impl Fake {
             .insert(path.to_owned(), answer);
     }
 
+    /// Never answers a path from now on.
+    pub(crate) fn is_silent_on(&self, path: &str) {
+        self.answers(path, SILENCE, "");
+    }
+
     /// Answers a path as a fake does again.
     pub(crate) fn answers_no_more(&self, path: &str) {
         self.stage.canned.lock().unwrap().remove(path);
@@ -197,6 +205,9 @@ async fn serve(stage: Arc<Stage>, request: Request) -> Response {
         body: body.clone(),
     });
     let canned = stage.canned.lock().unwrap().get(parts.uri.path()).cloned();
+    if let Some((SILENCE, _)) = canned {
+        return std::future::pending().await;
+    }
     if let Some((status, body)) = canned {
         return (StatusCode::from_u16(status).unwrap(), body).into_response();
     }
