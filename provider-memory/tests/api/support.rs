@@ -166,7 +166,7 @@ pub(crate) async fn answer(request: RequestBuilder) -> Answer {
     let response = soon("an answer", request.send()).await.unwrap();
     let status = response.status();
     let body = soon("the body", response.bytes()).await;
-    let body = body.map_or_else(|error| error.to_string().into(), |body| body);
+    let body = body.unwrap_or_else(|error| error.to_string().into());
     (status, String::from_utf8_lossy(&body).into_owned())
 }
 

@@ -187,8 +187,8 @@ async fn address(provider: &Provider, name: &str) -> String {
         let chunk = soon("the endpoints", response.chunk()).await.unwrap();
         text.push_str(std::str::from_utf8(&chunk.unwrap()).unwrap());
     }
-    let lines = text.lines().filter(|line| line.contains(name));
-    let line: serde_json::Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+    let mut lines = text.lines().filter(|line| line.contains(name));
+    let line: serde_json::Value = serde_json::from_str(lines.next_back().unwrap()).unwrap();
     line["endpoints"][0]["address"].as_str().unwrap().to_owned()
 }
 

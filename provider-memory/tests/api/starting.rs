@@ -1,0 +1,124 @@
+//! What can be set, and why a start is refused.
+
+use crate::binary::{Binary, command, refused};
+use crate::support::{Home, ok, soon};
+
+#[tokio::test]
+async fn help_lists_every_variable() {
+    let output = soon("the help", command(&[]).arg("--help").output())
+        .await
+        .unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    for name in [
+        "port",
+        "data_dir",
+        "functions_dir",
+        "image_map",
+        "function_namespace",
+        "replica_address",
+        "max_replicas",
+        "read_timeout",
+        "write_timeout",
+        "basic_auth",
+        "secret_mount_path",
+        "log_format",
+        "log_level",
+    ] {
+        assert!(
+            help.lines().any(|line| line.trim_start().starts_with(name)),
+            "{name}: {help}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_bad_setting_is_reported_at_once_with_its_name() {
+    let bad = [
+        ("port", "x"),
+        ("max_replicas", "-1"),
+        ("read_timeout", "soon"),
+        ("log_format", "xml"),
+    ];
+    let (code, words) = refused(&Home::new(), &bad).await;
+    assert_eq!(code, Some(1));
+    for (name, value) in bad {
+        assert!(words.contains(&format!("{name}: `{value}`")), "{words}");
+    }
+    assert_eq!(words.lines().count(), 1, "{words}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_is_one_line_with_its_setting() {
+    let home = Home::new();
+    let missing = home.path("missing");
+    let missing = missing.to_str().unwrap();
+    std::fs::write(home.path("bad.toml"), "[[[").unwrap();
+    let bad = home.path("bad.toml");
+    for (variable, value, expected) in [
+        ("functions_dir", missing, "functions_dir: "),
+        ("image_map", missing, "image_map: "),
+        ("image_map", bad.to_str().unwrap(), "image_map: "),
+        (
+            "replica_address",
+            "everywhere",
+            "replica_address: `everywhere`",
+        ),
+        ("data_dir", "/dev/null/x", "data_dir: /dev/null/x: "),
+    ] {
+        let (code, words) = refused(&home, &[(variable, value), ("RUST_BACKTRACE", "1")]).await;
+        assert_eq!(code, Some(1), "{words}");
+        assert!(
+            words.starts_with(&format!("provider-memory: {expected}")),
+            "{words}"
+        );
+        assert_eq!(words.lines().count(), 1, "{words}");
+    }
+}
+
+#[tokio::test]
+async fn state_that_is_newer_or_broken_is_refused_and_left_as_it_is() {
+    let home = Home::new();
+    drop(Binary::start(&home).await);
+    let file = home.path("data/provider-memory.json");
+    for (text, reason) in [
+        (
+            "{\"version\": 99}",
+            "it is of version 99, this program knows version 1",
+        ),
+        ("{\"version\": 1, \"functions\": 7}", "expected a map"),
+        ("\u{0}\u{0}", "expected value"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let (code, words) = refused(&home, &[]).await;
+        assert_eq!(code, Some(1));
+        assert!(
+            words.contains(reason) && words.contains("provider-memory.json"),
+            "{words}"
+        );
+        assert_eq!(words.lines().count(), 1, "{words}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    }
+}
+
+#[tokio::test]
+async fn a_directory_in_use_is_refused_and_its_user_goes_on() {
+    let home = Home::new();
+    let first = Binary::start(&home).await;
+    let (code, words) = refused(&home, &[]).await;
+    assert_eq!(code, Some(1));
+    assert!(words.contains("is in use by another provider"), "{words}");
+    assert_eq!(words.lines().count(), 1, "{words}");
+    assert_eq!(first.get("/system/functions").await, ok("[]"));
+}
+
+#[tokio::test]
+async fn the_log_says_once_what_this_machine_gives() {
+    let provider = Binary::start(&Home::new()).await;
+    let log = provider.log();
+    assert_eq!(
+        log.matches("what this machine gives to functions").count(),
+        1,
+        "{log}"
+    );
+}
