@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use faas_http::duration;
 use faas_http::forward::{Failure, REMAINING_MS};
 use faas_provider::{
     CALL_METHODS, FunctionEndpoints, FunctionName, FunctionPath, TIMEOUT_ANNOTATION, timeout,
@@ -109,8 +110,8 @@ fn failed(
         failure => Error::Call {
             name: name.clone(),
             limit_name: match function.annotations.get(TIMEOUT_ANNOTATION) {
-                Some(_) => TIMEOUT_ANNOTATION,
-                None => "upstream_timeout",
+                Some(own) if duration::parse(own).is_ok() => TIMEOUT_ANNOTATION,
+                _ => "upstream_timeout",
             },
             failure,
         },

@@ -87,27 +87,28 @@ async fn a_replica_that_cannot_be_reached_is_502() {
 async fn an_answer_that_does_not_begin_in_time_is_504_with_the_limit() {
     let fake = Fake::start().await;
     fake.deploy("f", Deployed::with(1));
-    let own = json!({"com.openfaas.timeout": "50ms"});
-    fake.deploy(
-        "hasty",
-        Deployed {
-            annotations: own,
+    for (name, limit) in [("hasty", "50ms"), ("odd", "soon")] {
+        let function = Deployed {
+            annotations: json!({"com.openfaas.timeout": limit}),
             ..Deployed::with(1)
-        },
-    );
+        };
+        fake.deploy(name, function);
+    }
     let config = Config {
         upstream_timeout: Duration::from_millis(100),
         ..config(fake.address)
     };
     let gateway = TestGateway::with(config).await.once_ready().await;
 
-    let words = "function f.openfaas-fn: no answer within upstream_timeout=100ms";
-    gateway.get("/function/f/hold").await.is_refusal(504, words);
-    let words = "function hasty.openfaas-fn: no answer within com.openfaas.timeout=50ms";
-    gateway
-        .get("/function/hasty/hold")
-        .await
-        .is_refusal(504, words);
+    for (name, limit) in [
+        ("f", "upstream_timeout=100ms"),
+        ("hasty", "com.openfaas.timeout=50ms"),
+        ("odd", "upstream_timeout=100ms"),
+    ] {
+        let words = format!("function {name}.openfaas-fn: no answer within {limit}");
+        let answer = gateway.get(&format!("/function/{name}/hold")).await;
+        answer.is_refusal(504, &words);
+    }
     let hurried = gateway
         .request("GET", "/function/f/hold")
         .header("X-Remaining-Ms", "20");
