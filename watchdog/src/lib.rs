@@ -23,5 +23,5 @@ mod spool;
 mod watchdog;
 
 pub use command_line::command_line;
-pub use config::{Config, ConfigError, Inherited, Limit, VARIABLES, Variable};
+pub use config::{Config, ConfigError, Inherited, Limit, Mode, VARIABLES, Variable};
 pub use watchdog::{Error, Watchdog};

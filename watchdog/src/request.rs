@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{EXPECT, HOST};
 use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
-use http_body::Body;
+use http_body::Body as _;
+use http_body_util::{Either, Empty};
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 
 use crate::answer::{self, Response};
 use crate::server::HEADER_LIMIT_BYTES;
+
+/// A request's body: a caller's, or nothing where the watchdog asks by itself.
+pub(crate) type Body = Either<Incoming, Empty<Bytes>>;
 
 /// What is known of a request once its headers are read.
 pub(crate) struct Call {
@@ -27,7 +32,7 @@ pub(crate) struct Call {
 
 impl Call {
     /// Takes a request apart.
-    pub(crate) fn of(request: Request<Incoming>) -> (Self, Incoming) {
+    pub(crate) fn of(request: Request<Body>) -> (Self, Body) {
         let (head, body) = request.into_parts();
         let call = Self {
             path: percent_decode_str(head.uri.path()).collect(),

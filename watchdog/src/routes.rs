@@ -7,8 +7,7 @@ use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 
 use crate::answer::{self, Response};
-use crate::modes::classic;
-use crate::request;
+use crate::request::{self, Body};
 use crate::watchdog::App;
 
 /// Everything that comes in on the function's port.
@@ -36,7 +35,7 @@ async fn call(app: Arc<App>, request: Request<Incoming>) -> Response {
         count.answered(StatusCode::TOO_MANY_REQUESTS);
         return answer::holding(app.places.refusal(), count);
     };
-    let response = classic::call(&app, request).await;
+    let response = app.function.call(&app, request.map(Body::Left)).await;
     count.answered(response.status());
     answer::holding(response, (count, place))
 }

@@ -10,10 +10,11 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::go_text;
 use crate::health::Health;
 use crate::metrics::Metrics;
+use crate::modes::Function;
 use crate::places::Places;
 use crate::process::{Children, Program, reap_orphans};
 use crate::routes::route;
@@ -28,6 +29,7 @@ const METRICS_TIMEOUT: Duration = Duration::from_millis(500);
 /// What every call needs.
 pub(crate) struct App {
     pub(crate) config: Config,
+    pub(crate) function: Function,
     pub(crate) program: Program,
     pub(crate) health: Health,
     pub(crate) places: Places,
@@ -55,6 +57,9 @@ pub enum Error {
     /// The lock file cannot be written.
     #[error("Cannot write {}. To disable lock-file set env suppress_lock=true. ({})", .0.display(), go_text::error(.1))]
     LockFile(PathBuf, #[source] io::Error),
+    /// This build cannot run the function in its mode.
+    #[error("watchdog mode {0} is not built in yet")]
+    ModeNotBuiltIn(Mode),
     /// The registry of the metrics cannot be set up.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -102,6 +107,7 @@ impl Watchdog {
             port => listen_for_metrics(port),
         };
         let app = App {
+            function: Function::start(&config)?,
             program: Program::split(&config.fprocess),
             health: Health::new(&config.temporary_directory, config.suppress_lock),
             places: Places::new(config.max_inflight),
@@ -128,7 +134,7 @@ impl Watchdog {
     /// in flight `write_timeout` to end. Processes of calls that are cut off are killed.
     ///
     /// # Errors
-    /// When the lock file cannot be written.
+    /// When the lock file cannot be written, or the function is gone for good.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let Self {
             app,
@@ -146,8 +152,13 @@ impl Watchdog {
         if std::process::id() == 1 {
             beside.spawn(reap_orphans(app.children.clone()));
         }
-        serve(app, listener, shutdown).await;
-        Ok(())
+        let served = serve(Arc::clone(&app), listener, shutdown);
+        let ended = tokio::select! {
+            () = served => Ok(()),
+            error = app.function.ended() => Err(error),
+        };
+        app.function.stop().await;
+        ended
     }
 }
 
@@ -202,8 +213,19 @@ async fn serve_metrics(listener: TcpListener, metrics: Arc<Metrics>) {
 
 fn announce(app: &App, listener: &TcpListener, metrics: Option<&TcpListener>) {
     let config = &app.config;
+    // Compat: the full stop is the classic watchdog's.
+    let stop = if config.mode.is_classic() {
+        "."
+    } else {
+        log!(
+            "Watchdog mode: {}\tfprocess: \"{}\"",
+            config.mode,
+            config.fprocess.display()
+        );
+        ""
+    };
     log!(
-        "Timeouts: read: {} write: {} hard: {} health: {}.",
+        "Timeouts: read: {} write: {} hard: {} health: {}{stop}",
         config.read_timeout,
         config.write_timeout,
         config.exec_timeout,

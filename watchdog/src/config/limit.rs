@@ -31,6 +31,11 @@ impl Limit {
         })
     }
 
+    /// Whether it is exactly zero.
+    pub(super) fn is_zero(self) -> bool {
+        self.magnitude.is_zero()
+    }
+
     /// The duration, if it limits anything.
     #[must_use]
     pub fn get(self) -> Option<Duration> {

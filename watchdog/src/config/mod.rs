@@ -3,23 +3,33 @@
 //! Tolerant on purpose: the watchdog ships in images that already exist, so an odd value takes the default (or what the
 //! original made of it) and a warning in the log, where the other services would refuse to start.
 
+mod error;
 mod inherited;
 mod limit;
+mod mode;
 mod reader;
 mod variables;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use http::Uri;
+use http::uri::PathAndQuery;
+
+pub use error::ConfigError;
 pub use inherited::Inherited;
 pub use limit::Limit;
+pub use mode::Mode;
 use reader::Reader;
 pub use variables::{VARIABLES, Variable};
 
 /// Settings of the watchdog. Field names are the variable names, which `--help` explains with their defaults.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The function process, split at single spaces.
+    /// How the function is run.
+    pub mode: Mode,
+    /// The function process, split at single spaces. Empty in mode static.
     pub fprocess: OsString,
     /// Port of the function, on all interfaces. 0 takes a free one.
     pub port: u16,
@@ -49,6 +59,22 @@ pub struct Config {
     pub write_debug: bool,
     /// Whether the headers of requests and answers are printed.
     pub debug_headers: bool,
+    /// Mode http: where the function listens. `http_upstream_url` or `upstream_url`; always set in that mode.
+    pub upstream_url: Option<Uri>,
+    /// Mode http: whether a request body is read whole before it is sent on. Also `buffer_http`.
+    pub http_buffer_req_body: bool,
+    /// Mode static: the directory of the files.
+    pub static_path: PathBuf,
+    /// The path of the function that says whether it is ready.
+    pub ready_path: Option<PathAndQuery>,
+    /// Whether lines that the function logs get the time and the name of their stream.
+    pub prefix_logs: bool,
+    /// Longest line of a function's log, in bytes; longer ones are split.
+    pub log_buffer_size: usize,
+    /// Whether access lines end with the call's id.
+    pub log_callid: bool,
+    /// How many processes are started ahead, in mode classic.
+    pub prefork: usize,
     /// `TMPDIR`: where the lock file and large bodies are kept.
     pub temporary_directory: PathBuf,
     /// What every function process inherits.
@@ -57,67 +83,46 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
-/// Why the watchdog cannot start with these variables.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// There is no function to run.
-    // Compat: operators search for the beginning of this text.
-    #[error("Provide a valid process via fprocess: the variable is unset or empty")]
-    NoProcess,
-    /// `mode` is no mode.
-    #[error("unknown watchdog mode: {0}")]
-    UnknownMode(String),
-    /// `mode` is one that this build cannot run.
-    #[error("watchdog mode {0} is not built in yet")]
-    ModeNotBuiltIn(String),
-    /// Running without the check that was asked for would leave the function open.
-    #[error("jwt_auth is not built in yet")]
-    JwtNotBuiltIn,
-}
-
-impl ConfigError {
-    /// The exit status that the original gives.
-    #[must_use]
-    pub fn exit_status(&self) -> u8 {
-        match self {
-            Self::NoProcess | Self::UnknownMode(_) => 2,
-            Self::ModeNotBuiltIn(_) | Self::JwtNotBuiltIn => 1,
-        }
-    }
-}
-
 impl Config {
     /// Reads the variables, usually `std::env::vars_os()`.
     ///
     /// # Errors
-    /// When there is no `fprocess`, or something is asked for that this build does not have.
+    /// When there is no function, or something is asked for that cannot be done.
     pub fn read(
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
         let environment: Vec<_> = environment.into_iter().collect();
         let mut reader = Reader::new(&environment);
-        check_mode(&mut reader)?;
+        let mode = Mode::read(&reader)?;
         if matches!(reader.text("jwt_auth").as_str(), "true" | "1") {
             return Err(ConfigError::JwtNotBuiltIn);
         }
-        let fprocess = reader.raw("fprocess").ok_or(ConfigError::NoProcess)?;
-        let write_timeout = reader.limit("write_timeout");
+        let write_timeout = write_timeout(&mut reader, mode)?;
         Ok(Self {
-            fprocess,
+            mode,
+            fprocess: fprocess(&reader, mode)?,
             port: reader.port("port"),
             metrics_port: reader.port("metrics_port"),
             read_timeout: reader.limit("read_timeout"),
             write_timeout,
-            exec_timeout: reader.limit("exec_timeout"),
+            exec_timeout: exec_timeout(&mut reader, mode),
             healthcheck_interval: reader.limit_or("healthcheck_interval", write_timeout),
             max_inflight: Some(reader.number("max_inflight")).filter(|most| *most > 0),
-            suppress_lock: reader.switch("suppress_lock"),
-            content_type: reader.text("content_type"),
+            suppress_lock: reader.switch_in(mode, "suppress_lock"),
+            content_type: content_type(&reader, mode),
             cgi_headers: reader.switch("cgi_headers"),
             combine_output: reader.switch("combine_output"),
             marshal_request: reader.switch("marshal_request"),
             write_debug: reader.switch("write_debug"),
             debug_headers: reader.switch("debug_headers"),
+            upstream_url: upstream_url(&reader, mode)?,
+            http_buffer_req_body: buffers(&mut reader),
+            static_path: static_path(&reader, mode)?,
+            ready_path: ready_path(&reader)?,
+            prefix_logs: reader.wide_switch("prefix_logs"),
+            log_buffer_size: reader.line_limit("log_buffer_size", mode)?,
+            log_callid: reader.wide_switch("log_callid"),
+            prefork: prefork(&mut reader, mode)?,
             temporary_directory: reader.raw("TMPDIR").unwrap_or("/tmp".into()).into(),
             warnings: reader.into_warnings(),
             environment: Inherited::from(environment),
@@ -125,100 +130,91 @@ impl Config {
     }
 }
 
-/// An unset mode means what `watchdog_default_mode` says.
-fn check_mode(reader: &mut Reader<'_>) -> Result<(), ConfigError> {
-    let mode = match reader.text("mode") {
-        unset if unset.is_empty() => reader.text("watchdog_default_mode"),
-        mode => mode,
-    };
-    match mode.as_str() {
-        "classic" => Ok(()),
-        "streaming" | "serializing" | "http" | "static" | "inproc" => {
-            Err(ConfigError::ModeNotBuiltIn(mode))
-        }
-        _ => Err(ConfigError::UnknownMode(mode)),
+/// The program. Not needed for files.
+fn fprocess(reader: &Reader<'_>, mode: Mode) -> Result<OsString, ConfigError> {
+    if mode.is_classic() {
+        return reader.raw("fprocess").ok_or(ConfigError::NoProcess);
     }
+    // Compat: `function_process` counts even when it is empty.
+    let set = reader.present("function_process");
+    let program = set.or_else(|| reader.present("fprocess"));
+    match program.filter(|program| !program.is_empty()) {
+        Some(program) => Ok(program),
+        None if mode == Mode::Static => Ok(OsString::new()),
+        None => Err(ConfigError::NoFunctionProcess),
+    }
+}
+
+fn content_type(reader: &Reader<'_>, mode: Mode) -> String {
+    let octets = || "application/octet-stream".into();
+    let set = reader.raw("content_type");
+    set.or_else(|| (!mode.is_classic()).then(octets))
+        .map_or_else(String::new, |set| set.to_string_lossy().into_owned())
+}
+
+/// Where the function listens, in mode http.
+fn upstream_url(reader: &Reader<'_>, mode: Mode) -> Result<Option<Uri>, ConfigError> {
+    if mode != Mode::Http {
+        return Ok(None);
+    }
+    let set = reader.present("http_upstream_url");
+    let set = set.or_else(|| reader.present("upstream_url"));
+    let text = set.unwrap_or_default().to_string_lossy().into_owned();
+    let url = text.parse::<Uri>().ok();
+    url.filter(|url| url.scheme().is_some() && url.host().is_some())
+        .map(Some)
+        .ok_or(ConfigError::UpstreamUrl(text))
+}
+
+fn static_path(reader: &Reader<'_>, mode: Mode) -> Result<PathBuf, ConfigError> {
+    match reader.present("static_path") {
+        Some(empty) if empty.is_empty() && mode == Mode::Static => Err(ConfigError::NoStaticPath),
+        Some(set) => Ok(set.into()),
+        None => Ok(reader.text("static_path").into()),
+    }
+}
+
+fn ready_path(reader: &Reader<'_>) -> Result<Option<PathAndQuery>, ConfigError> {
+    let Some(set) = reader.raw("ready_path") else {
+        return Ok(None);
+    };
+    let text = set.to_string_lossy().into_owned();
+    let path = if text.starts_with('/') {
+        text.parse()
+    } else {
+        format!("/{text}").parse()
+    };
+    path.map(Some).map_err(|_| ConfigError::ReadyPath(text))
+}
+
+fn write_timeout(reader: &mut Reader<'_>, mode: Mode) -> Result<Limit, ConfigError> {
+    let limit = reader.limit("write_timeout");
+    if limit.is_zero() && !mode.is_classic() {
+        return Err(ConfigError::NoWriteTimeout);
+    }
+    Ok(limit)
+}
+
+fn exec_timeout(reader: &mut Reader<'_>, mode: Mode) -> Limit {
+    let seconds = if mode.is_classic() { 0 } else { 30 };
+    reader.limit_or("exec_timeout", Limit::new(Duration::from_secs(seconds)))
+}
+
+/// Either name of the switch.
+fn buffers(reader: &mut Reader<'_>) -> bool {
+    let old = reader.switch_in(Mode::Http, "buffer_http");
+    reader.switch_in(Mode::Http, "http_buffer_req_body") || old
+}
+
+/// A process that has been started already knows nothing of the call it will get.
+fn prefork(reader: &mut Reader<'_>, mode: Mode) -> Result<usize, ConfigError> {
+    let spares = reader.number("prefork");
+    let cgi_headers = reader.text("cgi_headers") == "true";
+    if spares > 0 && (cgi_headers || !mode.is_classic()) {
+        return Err(ConfigError::Prefork(spares));
+    }
+    Ok(spares)
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn read(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        let pairs = pairs
-            .iter()
-            .map(|(name, value)| (name.into(), value.into()));
-        Config::read([("fprocess".into(), "cat".into())].into_iter().chain(pairs))
-    }
-
-    #[test]
-    fn unset_variables_have_the_classic_defaults() {
-        let config = read(&[]).unwrap();
-        assert_eq!((config.port, config.metrics_port), (8080, 8081));
-        assert_eq!(config.read_timeout.to_string(), "30s");
-        assert_eq!(config.write_timeout.to_string(), "30s");
-        assert_eq!(config.exec_timeout.to_string(), "0s");
-        assert_eq!(config.healthcheck_interval.to_string(), "30s");
-        assert_eq!(config.max_inflight, None);
-        assert!(config.cgi_headers && config.combine_output);
-        assert!(!config.suppress_lock && !config.marshal_request && !config.write_debug);
-        assert!(config.warnings.is_empty());
-    }
-
-    #[test]
-    fn odd_values_take_the_default_and_a_warning() {
-        for (name, value) in [
-            ("read_timeout", "soon"),
-            ("read_timeout", "-5"),
-            ("read_timeout", "1x"),
-            ("port", "abc"),
-            ("port", "-1"),
-            ("max_inflight", "abc"),
-            ("max_inflight", "-1"),
-        ] {
-            let config = read(&[(name, value)]).unwrap();
-            assert_eq!(config.read_timeout.to_string(), "30s");
-            assert_eq!((config.port, config.max_inflight), (8080, None));
-            assert_eq!(config.warnings.len(), 1, "{name}={value}");
-            assert!(config.warnings[0].contains(name), "{name}={value}");
-        }
-    }
-
-    // Compat: `cgi_headers=1` and `combine_output=True` switch the feature off.
-    #[test]
-    fn only_the_exact_word_true_is_true() {
-        let config = read(&[("cgi_headers", "1"), ("combine_output", "True")]).unwrap();
-        assert!(!config.cgi_headers && !config.combine_output);
-        assert_eq!(config.warnings.len(), 2);
-        let config = read(&[("cgi_headers", ""), ("write_debug", "true")]).unwrap();
-        assert!(config.cgi_headers && config.write_debug);
-    }
-
-    #[test]
-    fn the_health_check_interval_follows_the_write_timeout() {
-        let config = read(&[("write_timeout", "1m30s")]).unwrap();
-        assert_eq!(config.healthcheck_interval.to_string(), "1m30s");
-        let config = read(&[("write_timeout", "7"), ("healthcheck_interval", "500ms")]).unwrap();
-        assert_eq!(config.healthcheck_interval.to_string(), "500ms");
-    }
-
-    #[test]
-    fn modes_are_told_apart() {
-        assert!(read(&[("mode", "classic")]).is_ok());
-        assert!(read(&[("mode", "")]).is_ok());
-        let error = read(&[("mode", "http")]).unwrap_err();
-        assert_eq!(error, ConfigError::ModeNotBuiltIn("http".into()));
-        let error = read(&[("watchdog_default_mode", "streaming")]).unwrap_err();
-        assert_eq!(error.exit_status(), 1);
-        assert_eq!(read(&[("mode", "htttp")]).unwrap_err().exit_status(), 2);
-        assert!(read(&[("mode", "classic"), ("watchdog_default_mode", "http")]).is_ok());
-    }
-
-    #[test]
-    fn functions_do_not_see_our_own_switch() {
-        let config = read(&[("metrics_port", "0"), ("port", "9")]).unwrap();
-        assert!(config.environment.get("metrics_port").is_none());
-        assert!(config.environment.get("port").is_some());
-    }
-}
+mod tests;

@@ -3,8 +3,11 @@
 use std::ffi::{OsStr, OsString};
 use std::str::FromStr;
 
-use super::Limit;
 use super::variables::VARIABLES;
+use super::{ConfigError, Limit, Mode};
+
+/// The longest line where there is to be no limit.
+const NO_LIMIT_BYTES: usize = 1024 * 1024;
 
 /// The environment, and the complaints about it so far.
 pub(super) struct Reader<'a> {
@@ -24,8 +27,13 @@ impl<'a> Reader<'a> {
         self.warnings
     }
 
-    /// The bytes of a variable that is set and not empty. Where a name repeats, the last one counts.
+    /// The bytes of a variable that is set and not empty.
     pub(super) fn raw(&self, name: &str) -> Option<OsString> {
+        self.present(name).filter(|value| !value.is_empty())
+    }
+
+    /// The bytes of a variable that is set, even to nothing. Where a name repeats, the last one counts.
+    pub(super) fn present(&self, name: &str) -> Option<OsString> {
         debug_assert!(
             VARIABLES.iter().any(|known| known.name == name),
             "{name} is not in the table"
@@ -35,7 +43,6 @@ impl<'a> Reader<'a> {
             .rev()
             .find(|(key, _)| key == OsStr::new(name))
             .map(|(_, value)| value.clone())
-            .filter(|value| !value.is_empty())
     }
 
     /// The text of a variable, or its default.
@@ -54,6 +61,45 @@ impl<'a> Reader<'a> {
             self.warn(name, &value, "false (only `true` is true)");
         }
         value == "true"
+    }
+
+    /// A switch that the other program reads as well: there `1` is true too.
+    pub(super) fn switch_in(&mut self, mode: Mode, name: &str) -> bool {
+        if mode.is_classic() {
+            return self.switch(name);
+        }
+        let value = self.text(name);
+        if !matches!(value.as_str(), "true" | "1" | "false" | "0") {
+            self.warn(name, &value, "false (only `true` and `1` are true)");
+        }
+        matches!(value.as_str(), "true" | "1")
+    }
+
+    /// A switch in any of Go's spellings.
+    pub(super) fn wide_switch(&mut self, name: &str) -> bool {
+        let value = self.text(name);
+        match value.as_str() {
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => true,
+            "0" | "f" | "F" | "false" | "FALSE" | "False" => false,
+            _ => {
+                self.warn(name, &value, default(name));
+                default(name) == "true"
+            }
+        }
+    }
+
+    /// A length of lines. Negative means no limit, which memory has all the same.
+    pub(super) fn line_limit(&mut self, name: &str, mode: Mode) -> Result<usize, ConfigError> {
+        let value = self.text(name);
+        let standard = default(name).parse().unwrap_or_default();
+        match value.parse::<i64>() {
+            Ok(0) => self.warn(name, &value, default(name)),
+            Ok(limit) => return Ok(usize::try_from(limit).unwrap_or(NO_LIMIT_BYTES)),
+            // The classic watchdog never read it.
+            Err(_) if mode.is_classic() => {}
+            Err(_) => return Err(ConfigError::LogBufferSize(value)),
+        }
+        Ok(standard)
     }
 
     /// Bare seconds or a Go duration.

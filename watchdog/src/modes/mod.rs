@@ -1,3 +1,46 @@
 //! The ways to run a function. One room each.
 
 pub(crate) mod classic;
+
+use http::Request;
+
+use crate::answer::Response;
+use crate::config::{Config, Mode};
+use crate::request::Body;
+use crate::watchdog::{App, Error};
+
+/// The function in its mode, ready to be called.
+pub(crate) enum Function {
+    Classic,
+}
+
+impl Function {
+    /// Makes ready what is to be there before the first call.
+    pub(crate) fn start(config: &Config) -> Result<Self, Error> {
+        match config.mode {
+            Mode::Classic => Ok(Self::Classic),
+            mode => Err(Error::ModeNotBuiltIn(mode)),
+        }
+    }
+
+    /// Answers one request. Dropped when the caller hangs up, which ends all that was done for it.
+    pub(crate) async fn call(&self, app: &App, request: Request<Body>) -> Response {
+        match self {
+            Self::Classic => classic::call(app, request).await,
+        }
+    }
+
+    /// Ends when the function is gone for good, and the watchdog with it.
+    pub(crate) async fn ended(&self) -> Error {
+        match self {
+            Self::Classic => std::future::pending().await,
+        }
+    }
+
+    /// Ends the function after the last call.
+    pub(crate) async fn stop(&self) {
+        match self {
+            Self::Classic => {}
+        }
+    }
+}

@@ -4,12 +4,12 @@ use std::io;
 
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
 use super::{earlier, faulty};
 use crate::answer::{self, Response};
 use crate::process::Fault;
+use crate::request::Body;
 use crate::server::Ends;
 use crate::spool::{Kept, Spool};
 use crate::watchdog::App;
@@ -27,14 +27,14 @@ pub(super) enum BodyError {
 }
 
 /// The addresses of the request's connection, for an error text.
-pub(super) fn ends(request: &Request<Incoming>) -> Option<Ends> {
+pub(super) fn ends(request: &Request<Body>) -> Option<Ends> {
     request.extensions().get().copied()
 }
 
 /// Reads the body to its end.
 pub(super) async fn keep(
     app: &App,
-    mut body: Incoming,
+    mut body: Body,
     started: Instant,
     patience: Option<Instant>,
 ) -> Result<Kept, BodyError> {

@@ -6,12 +6,11 @@ mod envelope;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use crate::answer::{self, Response};
 use crate::process::{Ended, Fault, Input, Job};
-use crate::request::{Call, remaining};
+use crate::request::{Body, Call, remaining};
 use crate::spool::Kept;
 use crate::watchdog::App;
 use crate::{environment, go_text, sniff};
@@ -28,7 +27,7 @@ const METHODS: [Method; 5] = [
 const DURATION: HeaderName = HeaderName::from_static("x-duration-seconds");
 
 /// Runs the function for one request. Dropped when the caller hangs up, which kills the process.
-pub(crate) async fn call(app: &App, request: Request<Incoming>) -> Response {
+pub(crate) async fn call(app: &App, request: Request<Body>) -> Response {
     let started = Instant::now();
     if !METHODS.contains(request.method()) {
         let refusal = answer::empty(StatusCode::METHOD_NOT_ALLOWED);
