@@ -1,6 +1,6 @@
 //! The program `gateway` itself.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{ExitStatus, Output, Stdio};
 
 use faas_gateway::Config;
@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
-use crate::support::{ANY_PORT, Answer, Deployed, Fake, Wire, client, soon, until};
+use crate::support::{Answer, Deployed, Fake, Port, Wire, client, soon, until};
 
 fn gateway() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
@@ -24,31 +24,30 @@ async fn output(command: &mut Command) -> Output {
 /// The program, running.
 struct Running {
     child: Child,
-    port: u16,
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(ANY_PORT).unwrap();
-    listener.local_addr().unwrap().port()
+    address: SocketAddr,
+    _ports: [Port; 2],
 }
 
 impl Running {
     async fn before(fake: &Fake) -> Self {
-        let (port, metrics) = (free_port(), free_port());
+        let [port, metrics] = [Port::reserve(), Port::reserve()];
         let child = gateway()
             .env(
                 "functions_provider_url",
                 format!("http://{}/", fake.address),
             )
-            .env("port", port.to_string())
-            .env("metrics_port", metrics.to_string())
+            .env("port", port.address.port().to_string())
+            .env("metrics_port", metrics.address.port().to_string())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let running = Self { child, port };
-        let ready = format!("http://127.0.0.1:{metrics}/readyz");
+        let ready = format!("http://{}/readyz", metrics.address);
+        let running = Self {
+            child,
+            address: port.address,
+            _ports: [port, metrics],
+        };
         until("the program to be ready", async || {
             let asked = client().get(&ready).send().await;
             asked.is_ok_and(|answer| answer.status() == 200)
@@ -58,7 +57,7 @@ impl Running {
     }
 
     fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        format!("http://{}{path}", self.address)
     }
 
     fn pid(&self) -> Pid {
@@ -175,7 +174,7 @@ async fn sigterm_and_sigint_drain() {
         let fake = Fake::start().await;
         fake.deploy("f", Deployed::with(1));
         let mut running = Running::before(&fake).await;
-        let address = ([127, 0, 0, 1], running.port).into();
+        let address = running.address;
         let mut caller = Wire::asking(address, "GET", "/function/f/hold").await;
         fake.replica.stage.holds(1).await;
         running.signal(signal);

@@ -1,6 +1,6 @@
 //! A provider that goes and comes back, and how little a gateway asks one that stays.
 
-use crate::support::{ANY_PORT, Deployed, Fake, Memory, TestGateway, until};
+use crate::support::{Deployed, Fake, Memory, Port, TestGateway, until};
 
 #[tokio::test]
 async fn a_warm_call_asks_the_provider_nothing() {
@@ -71,15 +71,15 @@ async fn a_provider_of_ours_may_take_the_place_of_a_foreign_one() {
 #[tokio::test]
 async fn functions_of_a_real_provider_are_there_again_after_its_restart() {
     let data = tempfile::tempdir().unwrap();
-    let memory = Memory::at(ANY_PORT, Some(data.path()), None).await;
-    let address = memory.address;
-    let gateway = TestGateway::ready(address).await;
+    let port = Port::reserve();
+    let memory = Memory::at(port.address, Some(data.path()), None).await;
+    let gateway = TestGateway::ready(memory.address).await;
     gateway.deploy("f", "echo hello").await;
     memory.stop().await;
     let during = gateway.get("/function/f").await;
     assert!([502, 503].contains(&during.status), "{during:?}");
 
-    let memory = Memory::at(address, Some(data.path()), None).await;
+    let memory = Memory::at(port.address, Some(data.path()), None).await;
     until("the function to be back", async || {
         let answer = gateway.get("/function/f").await;
         assert_ne!(answer.status, 404);

@@ -13,6 +13,7 @@ use faas_gateway::{Addresses, Config, Gateway, StartError};
 use http::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
+use tokio::net::TcpSocket;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -22,6 +23,24 @@ pub(crate) use replica::Replica;
 pub(crate) use wire::Wire;
 
 pub(crate) const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// A port that nobody else is given as long as this lives: bound, so that it can be listened on, again and again.
+pub(crate) struct Port {
+    pub(crate) address: SocketAddr,
+    _bound: TcpSocket,
+}
+
+impl Port {
+    pub(crate) fn reserve() -> Self {
+        let bound = TcpSocket::new_v4().unwrap();
+        bound.set_reuseaddr(true).unwrap();
+        bound.bind(ANY_PORT).unwrap();
+        Self {
+            address: bound.local_addr().unwrap(),
+            _bound: bound,
+        }
+    }
+}
 
 /// Fails a test that waits for something that never comes.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {

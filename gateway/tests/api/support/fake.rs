@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{ANY_PORT, Replica};
+use super::{Port, Replica};
 
 /// In place of a status: no answer at all.
 const SILENCE: u16 = 0;
@@ -69,6 +69,7 @@ pub(crate) struct Seen {
 pub(crate) struct Fake {
     pub(crate) address: SocketAddr,
     pub(crate) replica: Replica,
+    _port: Port,
     stage: Arc<Stage>,
     server: Option<JoinHandle<()>>,
 }
@@ -105,8 +106,10 @@ impl Fake {
             canned: Mutex::default(),
             scale: Mutex::new(Scale::Done),
         });
+        let port = Port::reserve();
         let mut fake = Self {
-            address: ANY_PORT,
+            address: port.address,
+            _port: port,
             replica,
             stage,
             server: None,
@@ -121,7 +124,6 @@ impl Fake {
         let app =
             Router::new().fallback(move |request: Request| serve(Arc::clone(&stage), request));
         let server = Server::bind(self.address, app).await.unwrap();
-        self.address = server.local_addr();
         let running = async { server.run(std::future::pending()).await.unwrap() };
         self.server = Some(tokio::spawn(running));
     }
