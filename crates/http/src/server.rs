@@ -8,15 +8,17 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use http::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::forward::Tunnel;
 use crate::linger::Lingering;
 
 /// Longest request line and headers; more is answered 431. The original's figure.
@@ -87,7 +89,7 @@ impl Server {
     }
 
     /// Serves until `shutdown` ends, then stops accepting, closes idle connections and waits for the calls in flight.
-    /// Nothing of it outlives this future: dropping it cuts all connections.
+    /// Tunnels are not waited for: they end with the server. Nothing of it outlives this future: dropping it cuts all connections.
     ///
     /// # Errors
     /// None today; a listener that fails is tried again.
@@ -99,15 +101,14 @@ impl Server {
             drain,
             ..
         } = self;
-        let connections = GracefulShutdown::new();
-        let cut = CancellationToken::new();
-        let _cut_at_the_end = cut.clone().drop_guard();
+        let connections = Connections::default();
+        let _cut_at_the_end = connections.cut.clone().drop_guard();
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => serve(stream, peer, app.clone(), header_timeout, &connections, cut.clone()),
+                    Ok((stream, peer)) => connections.serve(stream, peer, app.clone(), header_timeout),
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -116,7 +117,7 @@ impl Server {
             }
         }
         drop(listener);
-        let drained = connections.shutdown();
+        let drained = connections.drain();
         match drain {
             None => drained.await,
             Some(limit) => {
@@ -129,43 +130,84 @@ impl Server {
     }
 }
 
-/// Serves one connection in a task of its own. A broken connection is the caller's business, not ours.
-fn serve(
-    stream: TcpStream,
-    peer: SocketAddr,
-    app: Router,
-    limit: Option<Duration>,
-    all: &GracefulShutdown,
+/// All connections of a server.
+#[derive(Default)]
+struct Connections {
+    tasks: TaskTracker,
+    /// Idle ones are to close, the others after their call.
+    closing: CancellationToken,
+    /// All are to end now.
     cut: CancellationToken,
-) {
-    let _ = stream.set_nodelay(true);
-    let answer = service_fn(move |request: hyper::Request<Incoming>| {
-        let (parts, body) = request.into_parts();
-        let body = Body::new(Lingering::new(&parts.headers, body));
-        let mut request = hyper::Request::from_parts(parts, body);
-        request.extensions_mut().insert(PeerAddr(peer));
-        let app = app.clone();
-        async move {
-            let Ok(response) = app.oneshot(request).await;
-            Ok::<_, Infallible>(response)
-        }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limit)
-        // The buffer alone would let through what happens to arrive in one piece.
-        .max_header_size(HEADER_LIMIT_BYTES)
-        .max_buf_size(HEADER_LIMIT_BYTES)
-        // Header names look as they always did; scripts that search a response for `X-Call-Id` find it.
-        .title_case_headers(true)
-        .serve_connection(TokioIo::new(stream), answer);
-    let connection = all.watch(connection);
+}
+
+impl Connections {
+    /// Serves one connection in a task of its own. A broken connection is the caller's business, not ours.
+    fn serve(&self, stream: TcpStream, peer: SocketAddr, app: Router, limit: Option<Duration>) {
+        let _ = stream.set_nodelay(true);
+        let answer = {
+            let cut = self.cut.clone();
+            service_fn(move |request| answer(app.clone(), peer, request, cut.clone()))
+        };
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limit)
+            // The buffer alone would let through what happens to arrive in one piece.
+            .max_header_size(HEADER_LIMIT_BYTES)
+            .max_buf_size(HEADER_LIMIT_BYTES)
+            // Header names look as they always did; scripts that search a response for `X-Call-Id` find it.
+            .title_case_headers(true)
+            .serve_connection(TokioIo::new(stream), answer)
+            .with_upgrades();
+        let (closing, cut) = (self.closing.clone(), self.cut.clone());
+        self.tasks.spawn(async move {
+            let mut connection = std::pin::pin!(connection);
+            let ended = async {
+                tokio::select! {
+                    ended = connection.as_mut() => return ended,
+                    () = closing.cancelled() => connection.as_mut().graceful_shutdown(),
+                }
+                connection.await
+            };
+            tokio::select! {
+                ended = ended => if let Err(error) = ended {
+                    tracing::debug!(%peer, %error, "connection ended early");
+                },
+                () = cut.cancelled() => tracing::debug!(%peer, "connection cut"),
+            }
+        });
+    }
+
+    /// Closes idle connections and waits for the others.
+    async fn drain(&self) {
+        self.closing.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// Answers one request; a tunnel that it opens runs in a task of its own.
+async fn answer(
+    app: Router,
+    peer: SocketAddr,
+    request: hyper::Request<Incoming>,
+    cut: CancellationToken,
+) -> Result<Response<Body>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let body = Body::new(Lingering::new(&parts.headers, body));
+    let mut request = hyper::Request::from_parts(parts, body);
+    request.extensions_mut().insert(PeerAddr(peer));
+    let Ok(mut response) = app.oneshot(request).await;
+    let Some(tunnel) = Tunnel::of(&mut response) else {
+        return Ok(response);
+    };
+    let (parts, call) = response.into_parts();
     tokio::spawn(async move {
         tokio::select! {
-            ended = connection => if let Err(error) = ended {
-                tracing::debug!(%peer, %error, "connection ended early");
-            },
-            () = cut.cancelled() => tracing::debug!(%peer, "connection cut"),
+            () = tunnel.run() => {}
+            () = cut.cancelled() => tracing::debug!(%peer, "tunnel cut"),
         }
+        // The body is what counts the call, in every layer that it passed.
+        drop(call);
     });
+    Ok(Response::from_parts(parts, Body::empty()))
 }

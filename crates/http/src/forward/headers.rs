@@ -47,7 +47,7 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 /// Turns the headers of a request that came in into those of the request that goes out.
-pub(super) fn for_upstream(headers: &mut HeaderMap, peer: Option<IpAddr>) {
+pub(super) fn for_upstream(headers: &mut HeaderMap, peer: Option<IpAddr>, keep_host: bool) {
     let trailers = headers
         .get_all(TE)
         .iter()
@@ -60,15 +60,22 @@ pub(super) fn for_upstream(headers: &mut HeaderMap, peer: Option<IpAddr>) {
     }
     // Our side has already said `100 Continue` by reading the body.
     headers.remove(EXPECT);
+    if !keep_host {
+        tell_host(headers);
+    }
+    if let Some(peer) = peer {
+        append_forwarded_for(headers, peer);
+    }
+}
+
+/// `Host` will be the upstream's own; what the caller asked is told beside it.
+fn tell_host(headers: &mut HeaderMap) {
     if let Some(host) = headers.remove(HOST) {
         headers.entry(FORWARDED_HOST).or_insert(host);
     }
     headers
         .entry(FORWARDED_PROTO)
         .or_insert(HeaderValue::from_static("http"));
-    if let Some(peer) = peer {
-        append_forwarded_for(headers, peer);
-    }
 }
 
 /// Turns the headers of the upstream's response into those of ours.
@@ -149,7 +156,7 @@ mod tests {
             ("authorization", "kept"),
             ("content-length", "5"),
         ]);
-        for_upstream(&mut headers, None);
+        for_upstream(&mut headers, None, false);
         assert_eq!(
             headers,
             map(&[
@@ -168,10 +175,18 @@ mod tests {
             ("x-forwarded-for", "10.0.0.8"),
             ("host", "fn.example"),
         ]);
-        for_upstream(&mut headers, Some(IpAddr::from([127, 0, 0, 1])));
+        for_upstream(&mut headers, Some(IpAddr::from([127, 0, 0, 1])), false);
         assert_eq!(headers[FORWARDED_FOR], "10.0.0.9, 10.0.0.8, 127.0.0.1");
         assert_eq!(headers[FORWARDED_HOST], "fn.example");
         assert!(!headers.contains_key(HOST));
+    }
+
+    #[test]
+    fn a_hop_that_keeps_the_host_tells_nothing_else_of_it() {
+        let mut headers = map(&[("host", "fn.example:99")]);
+        for_upstream(&mut headers, Some(IpAddr::from([127, 0, 0, 1])), true);
+        let expected = map(&[("host", "fn.example:99"), ("x-forwarded-for", "127.0.0.1")]);
+        assert_eq!(headers, expected);
     }
 
     #[test]

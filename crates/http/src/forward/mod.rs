@@ -7,7 +7,9 @@
 
 mod body;
 mod connect;
+mod failure;
 mod headers;
+mod upgrade;
 mod upstream;
 
 use std::net::IpAddr;
@@ -20,6 +22,7 @@ use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme, Uri};
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
+use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
@@ -27,7 +30,11 @@ use tokio::time::Instant;
 use crate::PeerAddr;
 use body::{Fared, Held, Lent, Streamed};
 use connect::{Connector, Served};
+pub use failure::Failure;
+use failure::failure;
 pub use headers::{FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, REMAINING_MS};
+use upgrade::Asked;
+pub use upgrade::Tunnel;
 use upstream::InFlight;
 pub use upstream::Upstream;
 
@@ -40,72 +47,21 @@ const POOL_IDLE: Duration = Duration::from_secs(20);
 /// Largest response head; more is [`Failure::Broken`]. Bounds memory against an upstream that never ends its headers.
 const HEAD_LIMIT_BYTES: usize = 1024 * 1024;
 
-/// Why a call got no answer from upstream.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// There was nobody to forward to.
-    #[error("there is no upstream")]
-    NoUpstream,
-    /// Nobody could be reached; nothing was sent.
-    #[error("{authority} cannot be reached: {reason}")]
-    Unreachable {
-        /// Who was tried last.
-        authority: String,
-        /// The system's words.
-        reason: String,
-    },
-    /// The connection broke, or what came was no HTTP, before the answer began. The call may have run.
-    #[error("{authority} gave no answer: {reason}")]
-    Broken {
-        /// Who was asked.
-        authority: String,
-        /// The library's words.
-        reason: String,
-    },
-    /// The answer did not begin in time.
-    #[error("no answer within {}", crate::duration::format(*.0))]
-    TimedOut(Duration),
-    /// The answer did not begin in the time that the caller gave with `X-Remaining-Ms`.
-    #[error("no answer within the {}ms that were left", .0.as_millis())]
-    NoTimeLeft(Duration),
-    /// The caller stopped sending its body.
-    #[error("the request body stalled")]
-    CallerSilent,
-    /// The caller hung up in the middle of its body.
-    #[error("the caller hung up")]
-    CallerGone,
-    /// The path cannot be sent on.
-    #[error("`{0}` is no request path")]
-    BadTarget(String),
+/// What hops do differently.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// Whether `Host` goes on as the caller sent it. Otherwise the upstream reads its own address there, and
+    /// `X-Forwarded-Host` and `X-Forwarded-Proto` tell what the caller asked.
+    pub keep_host: bool,
+    /// How long an idle connection is kept: less than any upstream keeps its side, so that it is seldom stale.
+    pub idle: Duration,
 }
 
-impl Failure {
-    /// The only place where a failure to forward becomes a number.
-    #[must_use]
-    pub fn status(&self) -> StatusCode {
-        match self {
-            Self::NoUpstream => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Unreachable { .. } | Self::Broken { .. } => StatusCode::BAD_GATEWAY,
-            Self::TimedOut(_) | Self::NoTimeLeft(_) => StatusCode::GATEWAY_TIMEOUT,
-            Self::CallerSilent => StatusCode::REQUEST_TIMEOUT,
-            Self::CallerGone | Self::BadTarget(_) => StatusCode::BAD_REQUEST,
-        }
-    }
-
-    /// What the caller reads: which limit was hit, and no address of ours.
-    #[must_use]
-    pub fn to_caller(&self, limit_name: &str) -> String {
-        match self {
-            Self::TimedOut(limit) => format!(
-                "no answer within {limit_name}={}",
-                crate::duration::format(*limit)
-            ),
-            Self::NoTimeLeft(left) => {
-                format!("no answer within X-Remaining-Ms={}", left.as_millis())
-            }
-            Self::Unreachable { .. } => "no replica can be reached".to_owned(),
-            Self::Broken { .. } => "the replica broke off before it answered".to_owned(),
-            other => other.to_string(),
+impl Default for Manner {
+    fn default() -> Self {
+        Self {
+            keep_host: false,
+            idle: POOL_IDLE,
         }
     }
 }
@@ -115,26 +71,38 @@ impl Failure {
 pub struct Forwarder {
     client: Client<Connector, Lent>,
     silence: Option<Duration>,
+    keep_host: bool,
 }
 
 impl Forwarder {
     /// A forwarder that gives up a body, in either direction, in which nothing moves for `silence`.
     #[must_use]
     pub fn new(silence: Option<Duration>) -> Self {
+        Self::in_manner(silence, Manner::default())
+    }
+
+    /// The same with something done differently.
+    #[must_use]
+    pub fn in_manner(silence: Option<Duration>, manner: Manner) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE)
+            .pool_idle_timeout(manner.idle)
             .http1_title_case_headers(true)
             .http1_max_buf_size(HEAD_LIMIT_BYTES)
             .build(Connector::new(CONNECT_TIMEOUT, TCP_SILENCE));
-        Self { client, silence }
+        Self {
+            client,
+            silence,
+            keep_host: manner.keep_host,
+        }
     }
 
     /// Sends `request` on to one of `upstreams` under the path and query `target`, and gives its answer as it comes.
     ///
     /// The answer has to begin within `limit`, or within what `X-Remaining-Ms` says is left, whichever is shorter. An
-    /// upstream that cannot be reached is passed over as long as nothing of the body was asked for.
+    /// upstream that cannot be reached is passed over as long as nothing of the body was asked for. An upgrade that the
+    /// caller asked for and the upstream granted is a 101 with a [`Tunnel`], which the server has to run.
     ///
     /// # Errors
     /// See [`Failure`].
@@ -149,10 +117,19 @@ impl Forwarder {
         let left = headers::remaining(&parts.headers, limit);
         let deadline = left.map(|left| Instant::now() + left);
         let peer: Option<IpAddr> = parts.extensions.get::<PeerAddr>().map(|peer| peer.0.ip());
-        headers::for_upstream(&mut parts.headers, peer);
+        let asked = Asked::take(&mut parts);
+        headers::for_upstream(&mut parts.headers, peer, self.keep_host);
+        if let Some(asked) = &asked {
+            asked.write(&mut parts.headers);
+        }
 
         let body = Held::new(body, self.silence);
-        let answer = self.try_each(&parts, &body, upstreams, target, deadline);
+        let answer = async {
+            let (response, upstream, in_flight) = self
+                .try_each(&parts, &body, upstreams, target, deadline)
+                .await?;
+            self.incoming(response, asked, upstream, in_flight)
+        };
         match deadline {
             None => answer.await,
             Some(deadline) => tokio::time::timeout_at(deadline, answer)
@@ -161,14 +138,14 @@ impl Forwarder {
         }
     }
 
-    async fn try_each(
+    async fn try_each<'a>(
         &self,
         parts: &Parts,
         body: &Held,
-        upstreams: &[Arc<Upstream>],
+        upstreams: &'a [Arc<Upstream>],
         target: &str,
         deadline: Option<Instant>,
-    ) -> Result<Response<Body>, Failure> {
+    ) -> Result<(Response<Incoming>, &'a Upstream, InFlight), Failure> {
         let mut tried = Vec::new();
         let mut last = Failure::NoUpstream;
         while let Some(upstream) = upstream::choose(upstreams, &tried) {
@@ -179,7 +156,7 @@ impl Forwarder {
                 Ok(response) => {
                     Served::note(response.extensions());
                     body.answered();
-                    return self.incoming(response, upstream, in_flight);
+                    return Ok((response, upstream, in_flight));
                 }
                 Err(error) => error,
             };
@@ -201,28 +178,35 @@ impl Forwarder {
 
     fn incoming(
         &self,
-        response: Response<hyper::body::Incoming>,
+        mut response: Response<Incoming>,
+        asked: Option<Asked>,
         upstream: &Upstream,
         in_flight: InFlight,
     ) -> Result<Response<Body>, Failure> {
-        let (mut parts, body) = response.into_parts();
-        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(Failure::Broken {
-                authority: upstream.authority().to_string(),
-                reason: "it switched protocols, which nobody asked for".to_owned(),
-            });
+        let mut tunnel = None;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let granted = asked.and_then(|asked| asked.granted(&mut response));
+            tunnel = Some(granted.ok_or_else(|| unasked(upstream))?);
+        } else {
+            headers::for_caller(response.headers_mut());
         }
-        headers::for_caller(&mut parts.headers);
+        let (parts, body) = response.into_parts();
         let sized = parts.headers.contains_key(CONTENT_LENGTH);
-        let mut answer = Response::new(Body::new(Streamed::new(
-            body,
-            self.silence,
-            sized,
-            in_flight,
-        )));
+        let body = Streamed::new(body, self.silence, sized, in_flight);
+        let mut answer = Response::new(Body::new(body));
         *answer.status_mut() = parts.status;
         *answer.headers_mut() = parts.headers;
+        if let Some(tunnel) = tunnel {
+            answer.extensions_mut().insert(tunnel);
+        }
         Ok(answer)
+    }
+}
+
+fn unasked(upstream: &Upstream) -> Failure {
+    Failure::Broken {
+        authority: upstream.authority().to_string(),
+        reason: "it switched protocols, which nobody asked for".to_owned(),
     }
 }
 
@@ -287,29 +271,4 @@ fn outgoing(
         request.headers_mut().insert(TRANSFER_ENCODING, chunked);
     }
     Ok(request)
-}
-
-fn failure(error: &ClientError, upstream: &Upstream, fared: Fared) -> Failure {
-    let authority = upstream.authority().to_string();
-    match fared {
-        Fared::CallerSilent => Failure::CallerSilent,
-        Fared::CallerGone => Failure::CallerGone,
-        Fared::Untouched | Fared::Sent if error.is_connect() => Failure::Unreachable {
-            authority,
-            reason: innermost(error),
-        },
-        Fared::Untouched | Fared::Sent => Failure::Broken {
-            authority,
-            reason: innermost(error),
-        },
-    }
-}
-
-/// The last of an error's causes, which is the one that says something (`connection refused`).
-fn innermost(error: &ClientError) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
 }

@@ -11,3 +11,4 @@ mod server;
 mod shutdown;
 mod streaming;
 mod support;
+mod upgrades;

@@ -134,6 +134,11 @@ impl Wire {
         String::from_utf8_lossy(&std::mem::take(&mut self.unread)).into_owned()
     }
 
+    /// Says that nothing more will be sent.
+    pub(crate) async fn half_close(&mut self) {
+        self.stream.shutdown().await.unwrap();
+    }
+
     /// Waits for the other side's end; nothing else may come before.
     pub(crate) async fn closed(&mut self) {
         assert_eq!(self.rest().await, "");
