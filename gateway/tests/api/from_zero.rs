@@ -179,6 +179,31 @@ async fn a_function_that_does_not_become_ready_is_503_when_the_time_is_up() {
 }
 
 #[tokio::test]
+async fn a_body_is_not_asked_for_while_nobody_can_take_it() {
+    let fake = asleep(Scale::NeverReady).await;
+    let config = Config {
+        scale_from_zero_timeout: Duration::from_millis(200),
+        ..config(fake.address)
+    };
+    let gateway = TestGateway::with(config).await.once_ready().await;
+    let head = "POST /function/f/count HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\n\
+        Expect: 100-continue\r\n\r\n";
+    let mut caller = Wire::to(gateway.at.public).await;
+    caller.send(head).await;
+    let answer = caller.head().await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+
+    fake.on_scale(Scale::Done);
+    fake.deploy("f", Deployed::with(0));
+    let mut caller = Wire::to(gateway.at.public).await;
+    caller.send(head).await;
+    assert_eq!(caller.head().await, "HTTP/1.1 100 Continue\r\n\r\n");
+    caller.send("abc").await;
+    assert!(caller.head().await.starts_with("HTTP/1.1 200 "));
+    assert_eq!(caller.until("3").await, "3");
+}
+
+#[tokio::test]
 async fn a_scale_request_that_is_refused_is_503_at_once_and_not_repeated() {
     let fake = asleep(Scale::Refused(400)).await;
     let gateway = TestGateway::ready(fake.address).await;
