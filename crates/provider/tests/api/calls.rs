@@ -5,7 +5,8 @@ use std::time::Duration;
 use faas_http::forward::Upstream;
 use faas_provider::{EndpointTable, FunctionEndpoints, FunctionName, Options};
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::{ANY_PORT, Api, echo, soon};
 
@@ -200,4 +201,39 @@ async fn a_caller_who_leaves_cancels_the_call_at_the_replica() {
     )
     .await;
     assert!(seen.starts_with(b"GET / HTTP/1.1\r\n"));
+}
+
+#[tokio::test]
+async fn a_websocket_goes_through_to_the_replica() {
+    let api = Api::start().await;
+    let replica = deaf().await;
+    api.provider.replicas_at(replica.local_addr().unwrap());
+    api.deploy("chat").await;
+    let mut caller = TcpStream::connect(api.address).await.unwrap();
+    let ask = "GET /function/chat/room?x=1 HTTP/1.1\r\nHost: p\r\nconnection: keep-alive, upgrade\r\nupgrade: WebSocket\r\n\r\n";
+    caller.write_all(ask.as_bytes()).await.unwrap();
+    let (mut replica, _) = soon("the call", replica.accept()).await.unwrap();
+    let head = until(&mut replica, "\r\n\r\n").await;
+    assert!(head.starts_with("GET /room?x=1 HTTP/1.1\r\n"), "{head}");
+    assert!(head.contains("\r\nUpgrade: WebSocket\r\n"), "{head}");
+
+    let grant = "HTTP/1.1 101 Yes\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nwelcome";
+    replica.write_all(grant.as_bytes()).await.unwrap();
+    let head = until(&mut caller, "\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert_eq!(until(&mut caller, "welcome").await, "welcome");
+    caller.write_all(b"hello").await.unwrap();
+    assert_eq!(until(&mut replica, "hello").await, "hello");
+    drop(caller);
+    assert_eq!(soon("the end", replica.read(&mut [0])).await.unwrap(), 0);
+}
+
+/// Everything up to and with `end`.
+async fn until(stream: &mut TcpStream, end: &str) -> String {
+    let mut text = String::new();
+    while !text.ends_with(end) {
+        let byte = soon("more bytes", stream.read_u8()).await.unwrap();
+        text.push(byte.into());
+    }
+    text
 }
