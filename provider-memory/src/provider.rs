@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::Settings;
 use crate::function::{Launch, LogBook, Runner, Tools};
 use crate::image_map::ImageMap;
-use crate::records::{FunctionRecord, Records, SecretValue};
+use crate::records::{FunctionRecord, Records};
 
 /// Functions as processes on this machine. Cheap to clone.
 #[derive(Clone)]
@@ -96,6 +96,17 @@ impl MemoryProvider {
     }
 }
 
+impl MemoryProvider {
+    /// A change that only the records need to know of.
+    async fn note(
+        &self,
+        change: impl FnOnce(&mut Records) -> Result<(), ProviderError> + Send + 'static,
+    ) -> Result<(), ProviderError> {
+        self.change(move |_, records| change(records), |_, ()| ())
+            .await
+    }
+}
+
 impl Inner {
     fn runners(&self) -> MutexGuard<'_, HashMap<FunctionName, Runner>> {
         self.runners.lock().unwrap_or_else(PoisonError::into_inner)
@@ -139,49 +150,6 @@ fn at_least_minimum(deployment: &FunctionDeployment, replicas: u64) -> u64 {
         .map_or(replicas, |min| min.max(replicas))
 }
 
-fn secrets_exist(
-    records: &Records,
-    namespace: &str,
-    names: &[String],
-) -> Result<(), ProviderError> {
-    match names
-        .iter()
-        .find(|name| records.secret(namespace, name).is_none())
-    {
-        Some(name) => {
-            let reason =
-                format!("`{name}` does not exist in namespace {namespace}; create it first");
-            Err(ProviderError::invalid("secrets", reason))
-        }
-        None => Ok(()),
-    }
-}
-
-fn namespace_exists(records: &Records, namespace: &str) -> Result<(), ProviderError> {
-    if records.has_namespace(namespace) {
-        return Ok(());
-    }
-    Err(ProviderError::NamespaceNotFound(namespace.to_owned()))
-}
-
-/// As [`namespace_exists`], where the namespace is a field of a body that the caller can mend.
-fn namespace_field(records: &Records, namespace: &str) -> Result<(), ProviderError> {
-    if records.has_namespace(namespace) {
-        return Ok(());
-    }
-    Err(ProviderError::invalid(
-        "namespace",
-        format!("`{namespace}` does not exist; create it first"),
-    ))
-}
-
-fn secret_bytes(secret: &Secret) -> Result<SecretValue, ProviderError> {
-    secret
-        .bytes()
-        .map(SecretValue)
-        .map_err(|reason| ProviderError::invalid("rawValue", reason))
-}
-
 #[async_trait]
 impl Provider for MemoryProvider {
     fn info(&self) -> ProviderInfo {
@@ -198,7 +166,7 @@ impl Provider for MemoryProvider {
 
     async fn list(&self, namespace: &str) -> Result<Vec<FunctionStatus>, ProviderError> {
         self.0.tools.ledger.read(|records| {
-            namespace_exists(records, namespace)?;
+            records.namespace(namespace)?;
             let default = &self.0.settings.default_namespace;
             let named = records
                 .functions
@@ -229,11 +197,11 @@ impl Provider for MemoryProvider {
     ) -> Result<(), ProviderError> {
         let name = name.clone();
         let change = move |inner: &Inner, records: &mut Records| {
-            namespace_field(records, name.namespace())?;
+            records.have_namespace(name.namespace())?;
             if records.functions.contains_key(name.as_str()) {
                 return Err(ProviderError::AlreadyExists(format!("function {name}")));
             }
-            secrets_exist(records, name.namespace(), &deployment.secrets)?;
+            records.have_secrets(name.namespace(), &deployment.secrets)?;
             let record = FunctionRecord {
                 replicas: at_least_minimum(&deployment, 1),
                 created_at: OffsetDateTime::now_utc(),
@@ -258,7 +226,7 @@ impl Provider for MemoryProvider {
         let name = name.clone();
         let change = move |inner: &Inner, records: &mut Records| {
             let old = records.function(&name)?;
-            secrets_exist(records, name.namespace(), &deployment.secrets)?;
+            records.have_secrets(name.namespace(), &deployment.secrets)?;
             let record = FunctionRecord {
                 replicas: at_least_minimum(&deployment, old.replicas),
                 created_at: old.created_at,
@@ -348,62 +316,25 @@ impl Provider for MemoryProvider {
     }
 
     async fn create_namespace(&self, namespace: FunctionNamespace) -> Result<(), ProviderError> {
-        let change = |_: &Inner, records: &mut Records| {
-            if records.has_namespace(&namespace.name) {
-                return Err(ProviderError::AlreadyExists(format!(
-                    "namespace {}",
-                    namespace.name
-                )));
-            }
-            records.namespaces.insert(namespace.name.clone(), namespace);
-            Ok(())
-        };
-        self.change(change, |_, ()| ()).await
+        self.note(|records| records.create_namespace(namespace))
+            .await
     }
 
     async fn update_namespace(&self, namespace: FunctionNamespace) -> Result<(), ProviderError> {
-        let change = |_: &Inner, records: &mut Records| {
-            namespace_exists(records, &namespace.name)?;
-            records.namespaces.insert(namespace.name.clone(), namespace);
-            Ok(())
-        };
-        self.change(change, |_, ()| ()).await
+        self.note(|records| records.update_namespace(namespace))
+            .await
     }
 
     async fn delete_namespace(&self, name: &str) -> Result<(), ProviderError> {
+        let default = self.0.settings.default_namespace.clone();
         let name = name.to_owned();
-        let change = move |inner: &Inner, records: &mut Records| {
-            namespace_exists(records, &name)?;
-            if name == inner.settings.default_namespace {
-                return Err(ProviderError::InUse(format!(
-                    "namespace {name} is the default one and stays"
-                )));
-            }
-            let suffix = format!(".{name}");
-            let functions = records
-                .functions
-                .keys()
-                .filter(|function| function.ends_with(&suffix))
-                .count();
-            let secrets = records
-                .secrets
-                .get(&name)
-                .map_or(0, |secrets| secrets.len());
-            if functions + secrets > 0 {
-                let reason = format!(
-                    "namespace {name} still has {functions} functions and {secrets} secrets"
-                );
-                return Err(ProviderError::InUse(reason));
-            }
-            records.namespaces.remove(&name);
-            Ok(())
-        };
-        self.change(change, |_, ()| ()).await
+        self.note(move |records| records.delete_namespace(&name, &default))
+            .await
     }
 
     async fn secrets(&self, namespace: &str) -> Result<Vec<String>, ProviderError> {
         self.0.tools.ledger.read(|records| {
-            namespace_exists(records, namespace)?;
+            records.namespace(namespace)?;
             Ok(records
                 .secrets
                 .get(namespace)
@@ -413,60 +344,20 @@ impl Provider for MemoryProvider {
     }
 
     async fn create_secret(&self, namespace: &str, secret: Secret) -> Result<(), ProviderError> {
-        let value = secret_bytes(&secret)?;
         let namespace = namespace.to_owned();
-        let change = move |_: &Inner, records: &mut Records| {
-            namespace_field(records, &namespace)?;
-            let secrets = records.secrets.entry(namespace).or_default();
-            if secrets.contains_key(&secret.name) {
-                return Err(ProviderError::AlreadyExists(format!(
-                    "secret {}",
-                    secret.name
-                )));
-            }
-            secrets.insert(secret.name, value);
-            Ok(())
-        };
-        self.change(change, |_, ()| ()).await
+        self.note(|records| records.create_secret(namespace, secret))
+            .await
     }
 
     async fn update_secret(&self, namespace: &str, secret: Secret) -> Result<(), ProviderError> {
-        let value = secret_bytes(&secret)?;
         let namespace = namespace.to_owned();
-        let change = move |_: &Inner, records: &mut Records| {
-            let known = records
-                .secrets
-                .get_mut(&namespace)
-                .and_then(|secrets| secrets.get_mut(&secret.name));
-            *known.ok_or(ProviderError::SecretNotFound {
-                name: secret.name,
-                namespace,
-            })? = value;
-            Ok(())
-        };
-        self.change(change, |_, ()| ()).await
+        self.note(|records| records.update_secret(namespace, secret))
+            .await
     }
 
     async fn delete_secret(&self, namespace: &str, name: &str) -> Result<(), ProviderError> {
         let (namespace, name) = (namespace.to_owned(), name.to_owned());
-        let change = move |_: &Inner, records: &mut Records| {
-            if records.secret(&namespace, &name).is_none() {
-                return Err(ProviderError::SecretNotFound { name, namespace });
-            }
-            let suffix = format!(".{namespace}");
-            let uses = |(function, record): &(&String, &FunctionRecord)| {
-                function.ends_with(&suffix) && record.deployment.secrets.contains(&name)
-            };
-            if let Some((function, _)) = records.functions.iter().find(uses) {
-                return Err(ProviderError::InUse(format!(
-                    "secret {name} is used by function {function}"
-                )));
-            }
-            if let Some(secrets) = records.secrets.get_mut(&namespace) {
-                secrets.remove(&name);
-            }
-            Ok(())
-        };
-        self.change(change, |_, ()| ()).await
+        self.note(|records| records.delete_secret(namespace, name))
+            .await
     }
 }

@@ -61,11 +61,6 @@ impl Records {
             .ok_or_else(|| ProviderError::NotFound(name.clone()))
     }
 
-    /// Whether there is such a namespace.
-    pub(crate) fn has_namespace(&self, name: &str) -> bool {
-        self.namespaces.contains_key(name)
-    }
-
     /// A secret's bytes, where it exists.
     pub(crate) fn secret(&self, namespace: &str, name: &str) -> Option<&SecretValue> {
         self.secrets.get(namespace)?.get(name)

@@ -105,6 +105,15 @@ async fn functions_of_one_name_live_apart_in_two_namespaces() {
         "cat"
     );
 
+    // The first try of each: nothing stood in its way.
+    for query in ["", "&namespace=dev"] {
+        let lines = provider.log_lines("same", query).await;
+        assert!(
+            lines.iter().all(|line| line["instance"] == "same-1"),
+            "{lines:?}"
+        );
+    }
+
     assert_eq!(provider.delete("same.dev").await, accepted());
     assert_eq!(provider.call("same.dev", "").await.0, StatusCode::NOT_FOUND);
     assert_eq!(provider.call("same", "hello").await, ok("5\n"));
