@@ -28,7 +28,7 @@ pub(crate) fn parse(readme: &str) -> Vec<Line> {
                 });
             }
             (None, Some(Line::Command { expected, .. })) if inside && !fence => {
-                expected.push_str(text)
+                expected.push_str(text);
             }
             (_, Some(Line::Prose(prose))) => prose.push_str(text),
             _ => lines.push(Line::Prose(text.to_owned())),
