@@ -8,3 +8,4 @@ mod journey;
 mod processes;
 mod settings;
 mod support;
+mod updates;

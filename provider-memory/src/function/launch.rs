@@ -214,3 +214,113 @@ fn private_network(
 pub(crate) fn replica_id(name: &FunctionName, number: u64) -> String {
     format!("{}-{number}", name.name())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::MemoryLimit;
+    use time::OffsetDateTime;
+
+    fn machine(support: Support) -> Capabilities {
+        Capabilities {
+            pid_namespace: support.clone(),
+            mount_namespace: support.clone(),
+            in_user_namespace: false,
+            network_namespace: support.clone(),
+            private_proc: support.clone(),
+            own_uid: support.clone(),
+            memory: MemoryLimit::CgroupV2,
+            cpu: support.clone(),
+            read_only_root: support,
+        }
+    }
+
+    fn launch(
+        variables: &[(&str, &str)],
+        replicas: u64,
+        support: Support,
+    ) -> Result<Launch, String> {
+        let pairs = variables.iter();
+        let record = FunctionRecord {
+            deployment: FunctionDeployment {
+                service: "f".to_owned(),
+                env_process: "serve $PORT".to_owned(),
+                env_vars: pairs
+                    .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                    .collect(),
+                ..FunctionDeployment::default()
+            },
+            replicas,
+            created_at: OffsetDateTime::UNIX_EPOCH,
+            uid: 20_000,
+        };
+        let machine = machine(support);
+        let directory = std::path::Path::new("/srv");
+        Launch::prepare(&record, &ImageMap::default(), directory, &machine)
+            .map_err(|error| error.to_string())
+    }
+
+    fn refused() -> Support {
+        Support::No("the kernel says no".to_owned())
+    }
+
+    #[test]
+    fn a_pinned_upstream_port_takes_a_network_of_its_own_or_one_replica() {
+        let pinned = ("upstream_url", "http://127.0.0.1:5000");
+        let free = ("upstream_url", "http://127.0.0.1:$PORT");
+        let older = ("http_upstream_url", "http://127.0.0.1:5000");
+        let http = ("mode", "http");
+        for (variables, replicas, support, private) in [
+            (vec![http, pinned], 3, Support::Yes, Some(true)),
+            (vec![http, older], 1, Support::Yes, Some(true)),
+            (vec![http, free], 3, Support::Yes, Some(false)),
+            (vec![http, free], 3, refused(), Some(false)),
+            (vec![http, pinned], 1, refused(), Some(false)),
+            (vec![http, pinned], 0, refused(), Some(false)),
+            (vec![http, pinned], 2, refused(), None),
+            // Another mode has no upstream.
+            (vec![pinned], 2, refused(), Some(false)),
+            (vec![http], 2, refused(), Some(false)),
+        ] {
+            let got = launch(&variables, replicas, support);
+            let got = got.map(|launch| launch.private_network).ok();
+            assert_eq!(got, private, "{variables:?}, {replicas} replicas");
+        }
+        let error = launch(&[http, pinned], 2, refused()).unwrap_err();
+        let expected = "envVars.upstream_url: the pinned port of upstream_url allows one replica only on this \
+                        machine (the kernel says no); write $PORT instead of the port";
+        assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn every_replica_gets_one_free_port_where_it_is_asked_for_and_nowhere_else() {
+        let variables = [
+            ("upstream_url", "http://127.0.0.1:$PORT/x"),
+            ("NOTE", "costs $PORT"),
+        ];
+        let launch = launch(&variables, 1, Support::Yes).unwrap();
+        let spec = |id: &str| launch.spec(id.to_owned(), Vec::new()).unwrap();
+        let value = |spec: &ReplicaSpec, name: &str| {
+            let mut pairs = spec.env.iter();
+            let (_, value) = pairs.find(|(known, _)| known == name).unwrap();
+            value.clone()
+        };
+        let first = spec("f-1");
+        let port = value(&first, "fprocess").replace("serve ", "");
+        assert!(port.parse::<u16>().is_ok_and(|port| port > 0), "{port}");
+        assert_eq!(
+            value(&first, "upstream_url"),
+            format!("http://127.0.0.1:{port}/x")
+        );
+        assert_eq!(value(&first, "NOTE"), "costs $PORT");
+        assert_eq!(first.cwd, std::path::Path::new("/srv"));
+    }
+
+    #[test]
+    fn nothing_of_ours_gets_into_the_environment() {
+        let launch = launch(&[("A", "b")], 1, Support::Yes).unwrap();
+        let spec = launch.spec("f-1".to_owned(), Vec::new()).unwrap();
+        let names: Vec<&str> = spec.env.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["A", "PATH", "fprocess"]);
+    }
+}

@@ -55,10 +55,15 @@ impl Deref for Binary {
 
 impl Binary {
     pub(crate) async fn start(home: &Home) -> Self {
+        Self::with(home, &[]).await
+    }
+
+    pub(crate) async fn with(home: &Home, variables: &[(&str, &str)]) -> Self {
         let mut command = command(&[("port", "0")]);
         command
             .env("data_dir", home.path("data"))
-            .env("functions_dir", home.path("functions"));
+            .env("functions_dir", home.path("functions"))
+            .envs(variables.iter().copied());
         let mut child = command.spawn().unwrap();
         let log = Arc::<Mutex<String>>::default();
         let (written, stderr) = (log.clone(), child.stderr.take().unwrap());

@@ -1,7 +1,7 @@
 //! What can be set, and why a start is refused.
 
 use crate::binary::{Binary, command, refused};
-use crate::support::{Home, ok, soon};
+use crate::support::{Home, answer, ok, soon};
 
 #[tokio::test]
 async fn help_lists_every_variable() {
@@ -121,4 +121,35 @@ async fn the_log_says_once_what_this_machine_gives() {
         1,
         "{log}"
     );
+}
+
+#[tokio::test]
+async fn with_basic_auth_the_system_wants_the_credentials_and_functions_stay_open() {
+    let home = Home::new();
+    std::fs::write(home.path("basic-auth-user"), "admin").unwrap();
+    std::fs::write(home.path("basic-auth-password"), "pass word\n").unwrap();
+    let path = home.path("");
+    let variables = [
+        ("basic_auth", "true"),
+        ("secret_mount_path", path.to_str().unwrap()),
+    ];
+    let provider = Binary::with(&home, &variables).await;
+    for path in [
+        "/system/functions",
+        "/system/function/f",
+        "/system/info",
+        "/system/secrets",
+        "/system/namespaces",
+        "/system/namespace/dev",
+        "/system/logs?name=f",
+        "/system/endpoints",
+    ] {
+        let (status, words) = provider.get(path).await;
+        assert_eq!(status, 401, "{path}: {words}");
+    }
+    let list = provider.request(reqwest::Method::GET, "/system/functions");
+    let list = list.basic_auth("admin", Some("pass word"));
+    assert_eq!(answer(list).await, ok("[]"));
+    assert_eq!(provider.get("/healthz").await.0, 200);
+    assert_eq!(provider.call("f", "").await.0, 404);
 }

@@ -74,9 +74,9 @@ fn version(n: usize) -> serde_json::Value {
 async fn no_call_fails_during_five_updates() {
     let provider = Provider::start().await;
     provider.have(&version(0)).await;
-    let load = Load::start(&provider, "echo", 6);
+    let load = Load::start(&provider, "echo", 16);
     for n in 1..=5 {
-        load.more(30).await;
+        load.more(60).await;
         assert_eq!(provider.update(&version(n)).await, accepted());
     }
     load.more(60).await;
@@ -87,11 +87,11 @@ async fn no_call_fails_during_five_updates() {
 async fn no_call_fails_while_replicas_come_and_go() {
     let provider = Provider::start().await;
     provider.have(&version(0)).await;
-    let load = Load::start(&provider, "echo", 6);
+    let load = Load::start(&provider, "echo", 16);
     for replicas in [3, 1, 4, 2, 1] {
         assert_eq!(provider.scale("echo", replicas).await, accepted());
         provider.available("echo", replicas).await;
-        load.more(30).await;
+        load.more(60).await;
     }
     assert_eq!(load.failures().await, []);
 }
