@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{self, Stream, StreamExt};
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, StatusCode};
 use http_body::{Frame, SizeHint};
@@ -111,6 +111,15 @@ pub(crate) fn output(status: StatusCode, preface: String, kept: Kept) -> Respons
         inner: body.boxed_unsync(),
         length: (length <= LONGEST_WITH_LENGTH_BYTES).then_some(length),
     };
+    with(status, body.boxed_unsync())
+}
+
+/// What a function writes, as it comes.
+pub(crate) fn stream(
+    status: StatusCode,
+    pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+) -> Response {
+    let body = StreamBody::new(pieces.map(|piece| piece.map(Frame::data)));
     with(status, body.boxed_unsync())
 }
 

@@ -6,10 +6,11 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName};
 
+use crate::config::Mode;
 use crate::request::Call;
 
 /// The variables that describe a call, in an order in which the later one counts.
-pub(crate) fn of(call: &Call) -> Vec<(OsString, OsString)> {
+pub(crate) fn of(call: &Call, mode: Mode) -> Vec<(OsString, OsString)> {
     let mut variables: Vec<_> = call
         .headers
         .keys()
@@ -20,9 +21,13 @@ pub(crate) fn of(call: &Call) -> Vec<(OsString, OsString)> {
         variables.push((name.into(), OsStr::from_bytes(value).to_owned()));
     };
 
-    let length = call.length.map_or(-1, u64::cast_signed).to_string();
-    set("Http_ContentLength", length.as_bytes());
-    set("Http_Content_Length", length.as_bytes());
+    if mode.is_classic() {
+        let length = call.length.map_or(-1, u64::cast_signed).to_string();
+        set("Http_ContentLength", length.as_bytes());
+        set("Http_Content_Length", length.as_bytes());
+    } else if let Some(length) = call.headers.get(CONTENT_LENGTH) {
+        set("Http_Content_Length", length.as_bytes());
+    }
     if call.length.is_none() {
         set("Http_Transfer_Encoding", b"chunked");
     }
@@ -31,7 +36,7 @@ pub(crate) fn of(call: &Call) -> Vec<(OsString, OsString)> {
         set("Http_Query", call.query.as_bytes());
     }
     set("Http_Path", &call.path);
-    if !call.host.is_empty() {
+    if mode.is_classic() && !call.host.is_empty() {
         set("Http_Host", &call.host);
     }
     variables

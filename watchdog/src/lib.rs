@@ -3,6 +3,7 @@
 #[macro_use]
 mod log;
 
+mod access;
 mod answer;
 mod command_line;
 mod config;
@@ -11,6 +12,7 @@ mod environment;
 mod flags;
 mod go_text;
 mod health;
+mod lines;
 mod metrics;
 mod modes;
 mod places;

@@ -51,7 +51,8 @@ pub(crate) fn excerpt(text: &[u8]) -> String {
     line
 }
 
-fn timestamp() -> String {
+/// The time at the beginning of an entry, and a blank.
+pub(crate) fn timestamp() -> String {
     chrono::Local::now()
         .format("%Y/%m/%d %H:%M:%S ")
         .to_string()

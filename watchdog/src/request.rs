@@ -21,6 +21,8 @@ pub(crate) struct Call {
     pub(crate) method: Method,
     /// Decoded; any bytes.
     pub(crate) path: Vec<u8>,
+    /// Path and query as received.
+    pub(crate) target: String,
     /// As received, without `?`.
     pub(crate) query: String,
     /// The Host header, or the authority of an absolute target.
@@ -36,6 +38,7 @@ impl Call {
         let (head, body) = request.into_parts();
         let call = Self {
             path: percent_decode_str(head.uri.path()).collect(),
+            target: target(&head.uri),
             query: head.uri.query().unwrap_or_default().to_owned(),
             host: host(&head.uri, &head.headers),
             method: head.method,
@@ -44,6 +47,11 @@ impl Call {
         };
         (call, body)
     }
+}
+
+fn target(uri: &Uri) -> String {
+    let target = uri.path_and_query();
+    target.map_or("/", |target| target.as_str()).to_owned()
 }
 
 fn host(uri: &Uri, headers: &HeaderMap) -> Vec<u8> {

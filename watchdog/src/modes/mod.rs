@@ -1,6 +1,10 @@
 //! The ways to run a function. One room each.
 
-pub(crate) mod classic;
+mod body;
+mod classic;
+mod forked;
+mod serializing;
+mod streaming;
 
 use http::Request;
 
@@ -12,6 +16,8 @@ use crate::watchdog::{App, Error};
 /// The function in its mode, ready to be called.
 pub(crate) enum Function {
     Classic,
+    Streaming,
+    Serializing,
 }
 
 impl Function {
@@ -19,6 +25,8 @@ impl Function {
     pub(crate) fn start(config: &Config) -> Result<Self, Error> {
         match config.mode {
             Mode::Classic => Ok(Self::Classic),
+            Mode::Streaming => Ok(Self::Streaming),
+            Mode::Serializing => Ok(Self::Serializing),
             mode => Err(Error::ModeNotBuiltIn(mode)),
         }
     }
@@ -27,20 +35,22 @@ impl Function {
     pub(crate) async fn call(&self, app: &App, request: Request<Body>) -> Response {
         match self {
             Self::Classic => classic::call(app, request).await,
+            Self::Streaming => streaming::call(app, request).await,
+            Self::Serializing => serializing::call(app, request).await,
         }
     }
 
     /// Ends when the function is gone for good, and the watchdog with it.
     pub(crate) async fn ended(&self) -> Error {
         match self {
-            Self::Classic => std::future::pending().await,
+            Self::Classic | Self::Streaming | Self::Serializing => std::future::pending().await,
         }
     }
 
     /// Ends the function after the last call.
     pub(crate) async fn stop(&self) {
         match self {
-            Self::Classic => {}
+            Self::Classic | Self::Streaming | Self::Serializing => {}
         }
     }
 }

@@ -86,15 +86,22 @@ impl Group {
         self.children.forget(self.pid);
         Ok(status)
     }
+
+    /// Kills everything in the group, unless the leader has been reaped already.
+    pub(super) fn kill(&self) {
+        // As long as the leader has not been reaped, its number cannot belong to another group.
+        if self.child.is_some() {
+            let _ = killpg(self.pid, Signal::SIGKILL);
+        }
+    }
 }
 
 impl Drop for Group {
-    /// As long as the leader has not been reaped, its number cannot belong to another group.
     fn drop(&mut self) {
+        self.kill();
         let Some(mut child) = self.child.take() else {
             return;
         };
-        let _ = killpg(self.pid, Signal::SIGKILL);
         let (pid, children) = (self.pid, self.children.clone());
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {

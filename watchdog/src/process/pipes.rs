@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::input::Input;
+use crate::lines::LineLog;
 use crate::log;
 use crate::spool::Spool;
 
@@ -28,7 +29,7 @@ impl Patience {
     }
 
     /// Ends when it does.
-    async fn over(&mut self) {
+    pub(super) async fn over(&mut self) {
         let end = self.0.wait_for(Option::is_some).await.map(|end| *end);
         match end {
             Ok(Some(end)) => sleep_until(end).await,
@@ -38,20 +39,23 @@ impl Patience {
 }
 
 /// Writes the input and closes stdin. A function that does not read it is fine.
+///
+/// When dropped before the end it does not close stdin: that is for whoever kills the process.
 pub(super) async fn feed(
-    mut stdin: Sender,
+    stdin: &mut Option<Sender>,
     mut input: Input,
     mut patience: Patience,
 ) -> io::Result<()> {
-    while let Some(chunk) = input.next().await? {
+    while let (Some(pipe), Some(chunk)) = (stdin.as_mut(), input.next().await?) {
         let written = tokio::select! {
-            written = stdin.write_all(&chunk) => written,
+            written = pipe.write_all(&chunk) => written,
             () = patience.over() => break,
         };
         if written.is_err() {
             break;
         }
     }
+    *stdin = None;
     Ok(())
 }
 
@@ -96,13 +100,20 @@ async fn last_words(pipe: &Receiver, sink: &mut impl Sink) -> io::Result<()> {
 }
 
 /// Where what a process writes goes.
-pub(super) trait Sink {
+pub(crate) trait Sink {
     fn take(&mut self, chunk: &[u8]) -> impl Future<Output = io::Result<()>> + Send;
 }
 
 impl Sink for Spool {
     fn take(&mut self, chunk: &[u8]) -> impl Future<Output = io::Result<()>> + Send {
         self.write(chunk)
+    }
+}
+
+impl Sink for LineLog {
+    async fn take(&mut self, chunk: &[u8]) -> io::Result<()> {
+        Self::take(self, chunk);
+        Ok(())
     }
 }
 

@@ -1,38 +1,41 @@
 //! One execution from start to end: feed the input, drain the output, keep the time.
 
-use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use tokio::net::unix::pipe::Receiver;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::group::{Group, Pipes, Start};
+use super::group::{Group, Pipes};
 use super::pipes::{ErrorLog, Patience, drain, feed};
-use super::{Children, Input, Program, StartError};
+use super::{Input, Process, StartError};
 use crate::go_text;
+use crate::lines::LineLog;
 use crate::spool::{Kept, Spool};
 
 /// How long the answer waits, after the process has ended, for descendants that still hold its pipes.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// What is to be run.
+/// What a process is to do.
 pub(crate) struct Job<'a> {
-    pub(crate) program: &'a Program,
-    /// `PATH` of the watchdog.
-    pub(crate) search_path: Option<&'a OsString>,
-    /// The watchdog's own environment.
-    pub(crate) inherited: &'a [(OsString, OsString)],
-    /// Variables of this call, which count more than inherited ones.
-    pub(crate) variables: Vec<(OsString, OsString)>,
     pub(crate) input: Input,
-    /// Whether stderr belongs to the output; otherwise it is logged.
-    pub(crate) combine_output: bool,
+    /// Where its stderr goes, if that is not part of the output.
+    pub(crate) errors: Errors,
     /// When the process is killed, with everything it started.
     pub(crate) deadline: Option<Instant>,
     /// Where a large output is kept.
     pub(crate) spool_directory: &'a Path,
+}
+
+/// Where stderr goes.
+pub(crate) enum Errors {
+    /// To the log in one go.
+    Whole,
+    /// To the log line by line.
+    Lines(LineLog),
 }
 
 /// A process that ended by itself, or by somebody else's signal.
@@ -54,75 +57,61 @@ pub(crate) enum Fault {
     Spool(#[from] io::Error),
 }
 
-impl Job<'_> {
-    /// Runs the process. Dropping the future kills the process and everything it started.
-    pub(crate) async fn run(self, children: &Children) -> Result<Ended, Fault> {
-        if self.deadline.is_some_and(|end| end <= Instant::now()) {
-            return Err(Fault::TimedOut);
-        }
-        if has_nul(&self.variables) {
-            return Err(StartError::NulInEnvironment.into());
-        }
-        let path = self.program.find(self.search_path)?;
-        let start = Start {
-            program: self.program,
-            path: &path,
-            environment: [self.inherited, &self.variables],
-            combine_output: self.combine_output,
-        };
-        let (group, pipes) = Group::start(&start, children)?;
-        supervise(
-            group,
-            pipes,
-            self.input,
-            self.deadline,
-            self.spool_directory,
-        )
-        .await
+impl Process {
+    /// Does the job. Dropping the future kills the process and everything it started.
+    pub(crate) async fn run(self, job: Job<'_>) -> Result<Ended, Fault> {
+        let Pipes {
+            stdin,
+            stdout,
+            stderr,
+        } = self.pipes;
+        // Outlives the group below: a process that is being killed must not take this for the end of its input.
+        let mut stdin = Some(stdin);
+        let mut group = self.group;
+        let (over, patience) = Patience::new();
+        let mut output = Spool::new(job.spool_directory);
+        let life = live(&mut group, job.deadline, &over);
+        let (status, ..) = tokio::try_join!(
+            life,
+            feed(&mut stdin, job.input, patience.clone()),
+            drain(stdout, patience.clone(), &mut output),
+            log_errors(stderr, patience.clone(), job.errors),
+        )?;
+        Ok(Ended {
+            status: status.ok_or(Fault::TimedOut)?,
+            output: output.finish().await?,
+        })
     }
 }
 
-async fn supervise(
-    mut group: Group,
-    pipes: Pipes,
-    input: Input,
-    deadline: Option<Instant>,
-    spool_directory: &Path,
-) -> Result<Ended, Fault> {
-    let (over, patience) = Patience::new();
-    let life = async {
-        let status = tokio::select! {
-            status = group.wait() => status?,
-            () = until(deadline) => return Err(Fault::TimedOut),
-        };
-        over.send_replace(Some(Instant::now() + GRACE));
-        Ok(status)
-    };
-    let transfer = async { Ok(transfer(pipes, input, patience, spool_directory).await?) };
-    let (status, output) = tokio::try_join!(life, transfer)?;
-    Ok(Ended { status, output })
+/// Logs stderr to its end.
+pub(super) async fn log_errors(
+    stderr: Option<Receiver>,
+    patience: Patience,
+    errors: Errors,
+) -> io::Result<()> {
+    match (stderr, errors) {
+        (None, _) => Ok(()),
+        (Some(pipe), Errors::Whole) => drain(pipe, patience, &mut ErrorLog::default()).await,
+        (Some(pipe), Errors::Lines(mut lines)) => drain(pipe, patience, &mut lines).await,
+    }
 }
 
-/// All pipes at once; the output when they are done.
-async fn transfer(
-    pipes: Pipes,
-    input: Input,
-    patience: Patience,
-    spool_directory: &Path,
-) -> io::Result<Kept> {
-    let mut output = Spool::new(spool_directory);
-    let errors = async {
-        match pipes.stderr {
-            Some(pipe) => drain(pipe, patience.clone(), &mut ErrorLog::default()).await,
-            None => Ok(()),
+/// Waits for the end of the process, or kills it at the deadline and has no status then. Patience ends soon after.
+pub(super) async fn live(
+    group: &mut Group,
+    deadline: Option<Instant>,
+    over: &watch::Sender<Option<Instant>>,
+) -> io::Result<Option<ExitStatus>> {
+    let status = tokio::select! {
+        status = group.wait() => Some(status?),
+        () = until(deadline) => {
+            group.kill();
+            None
         }
     };
-    tokio::try_join!(
-        feed(pipes.stdin, input, patience.clone()),
-        drain(pipes.stdout, patience.clone(), &mut output),
-        errors,
-    )?;
-    output.finish().await
+    over.send_replace(Some(Instant::now() + GRACE));
+    Ok(status)
 }
 
 async fn until(deadline: Option<Instant>) {
@@ -130,12 +119,4 @@ async fn until(deadline: Option<Instant>) {
         Some(deadline) => sleep_until(deadline).await,
         None => std::future::pending().await,
     }
-}
-
-/// A path may be decoded to one; the kernel's environment cannot hold it.
-fn has_nul(environment: &[(OsString, OsString)]) -> bool {
-    use std::os::unix::ffi::OsStrExt;
-    environment
-        .iter()
-        .any(|(_, value)| value.as_bytes().contains(&0))
 }

@@ -82,6 +82,63 @@ impl Caller {
         Some(answer)
     }
 
+    /// Reads on until this text has come.
+    pub(crate) fn read_past(&mut self, text: &str) {
+        let mut read = Vec::new();
+        while !read.ends_with(text.as_bytes()) {
+            let mut byte = [0];
+            self.stream.read_exact(&mut byte).expect(text);
+            read.push(byte[0]);
+        }
+    }
+
+    /// The status, what came of a chunked answer, and whether that was all of it.
+    pub(crate) fn broken_answer(&mut self) -> (u16, String, bool) {
+        let head = self.head().expect("an answer");
+        let mut raw = Vec::new();
+        let _ = self.stream.read_to_end(&mut raw);
+        let mut rest = raw.as_slice();
+        let mut body = Vec::new();
+        loop {
+            let mut line = String::new();
+            let _ = rest.read_line(&mut line);
+            let size = usize::from_str_radix(line.trim_end(), 16).ok();
+            match size {
+                None => return (head.status, String::from_utf8(body).unwrap(), false),
+                Some(0) => return (head.status, String::from_utf8(body).unwrap(), true),
+                Some(size) => body.extend_from_slice(&rest[..size]),
+            }
+            rest = &rest[size.unwrap() + 2..];
+        }
+    }
+
+    /// Posts a body while reading the answer to it.
+    pub(crate) fn echo(&mut self, body: &[u8], chunked: bool) -> Vec<u8> {
+        let mut writer = self.stream.get_ref().try_clone().unwrap();
+        let framing = if chunked {
+            "Transfer-Encoding: chunked".to_owned()
+        } else {
+            format!("Content-Length: {}", body.len())
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let head = format!("POST / HTTP/1.1\r\nHost: h\r\n{framing}\r\n\r\n");
+                writer.write_all(head.as_bytes()).unwrap();
+                if !chunked {
+                    return writer.write_all(body).unwrap();
+                }
+                for piece in body.chunks(10_007) {
+                    let size = format!("{:x}\r\n", piece.len());
+                    writer.write_all(size.as_bytes()).unwrap();
+                    writer.write_all(piece).unwrap();
+                    writer.write_all(b"\r\n").unwrap();
+                }
+                writer.write_all(b"0\r\n\r\n").unwrap();
+            });
+            self.answer().body
+        })
+    }
+
     fn head(&mut self) -> Option<Answer> {
         let mut line = String::new();
         if self.stream.read_line(&mut line).unwrap_or(0) == 0 {

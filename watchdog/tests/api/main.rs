@@ -7,6 +7,7 @@
     clippy::print_stderr
 )]
 
+mod access;
 mod answers;
 mod bodies;
 mod caller;
@@ -19,7 +20,10 @@ mod limits;
 mod metrics;
 mod programs;
 mod protocol;
+mod serializing;
 mod shutdown;
 mod start;
+mod streaming;
+mod streaming_faults;
 mod support;
 mod timeouts;

@@ -1,16 +1,19 @@
 //! Classic: a process per call, the request on stdin, the answer when the process has ended.
 
-mod body;
 mod debug;
 mod envelope;
+
+use std::io;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use tokio::time::Instant;
 
+use super::body::{self, BodyError, earlier};
 use crate::answer::{self, Response};
-use crate::process::{Ended, Fault, Input, Job};
+use crate::process::{Ended, Errors, Fault, Input, Job, Launch, Process, StartError};
 use crate::request::{Body, Call, remaining};
+use crate::server::Ends;
 use crate::spool::Kept;
 use crate::watchdog::App;
 use crate::{environment, go_text, sniff};
@@ -43,10 +46,10 @@ pub(crate) async fn call(app: &App, request: Request<Body>) -> Response {
     let patience = remaining(&call.headers).and_then(|time| started.checked_add(time));
     let body = match body::keep(app, body, started, patience).await {
         Ok(body) => body,
-        Err(error) => return error.answer(app, ends),
+        Err(error) => return refuse(app, &error, ends),
     };
     let deadline = earlier(patience, exec_deadline(app));
-    let ended = match job(app, &call, body, deadline).run(&app.children).await {
+    let ended = match run(app, &call, body, deadline).await {
         Ok(ended) => ended,
         Err(fault) => return faulty(app, &fault),
     };
@@ -62,32 +65,60 @@ fn exec_deadline(app: &App) -> Option<Instant> {
     Instant::now().checked_add(limit)
 }
 
-fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    one.into_iter().chain(other).min()
-}
-
-fn job<'a>(app: &'a App, call: &Call, body: Kept, deadline: Option<Instant>) -> Job<'a> {
+/// No process is started when the time is over already.
+async fn run(
+    app: &App,
+    call: &Call,
+    body: Kept,
+    deadline: Option<Instant>,
+) -> Result<Ended, Fault> {
+    if deadline.is_some_and(|end| end <= Instant::now()) {
+        return Err(Fault::TimedOut);
+    }
     let config = &app.config;
-    let variables = if config.cgi_headers {
-        debug::log_target(config, call);
-        environment::of(call)
-    } else {
-        Vec::new()
-    };
-    Job {
-        program: &app.program,
-        search_path: config.environment.get("PATH"),
-        inherited: config.environment.as_slice(),
-        variables,
+    let process = start(app, call)?;
+    let job = Job {
         input: if config.marshal_request {
             Input::enveloped(envelope::before(&call.headers), body, envelope::AFTER)
         } else {
             Input::plain(body)
         },
-        combine_output: config.combine_output,
+        errors: Errors::Whole,
         deadline,
         spool_directory: &config.temporary_directory,
-    }
+    };
+    process.run(job).await
+}
+
+fn start(app: &App, call: &Call) -> Result<Process, StartError> {
+    let config = &app.config;
+    let variables = if config.cgi_headers {
+        debug::log_target(config, call);
+        environment::of(call, config.mode)
+    } else {
+        Vec::new()
+    };
+    let launch = Launch {
+        program: &app.program,
+        search_path: config.environment.get("PATH"),
+        inherited: config.environment.as_slice(),
+        variables,
+        combine_output: config.combine_output,
+    };
+    launch.start(&app.children)
+}
+
+/// The body is not there. The connection is of no more use after the answer: the rest of the body is still on it.
+fn refuse(app: &App, error: &BodyError, ends: Option<Ends>) -> Response {
+    let refusal = match (error.told(ends), error) {
+        (Some((words, read)), _) => {
+            log!("Error={words}, ReadLen={read}");
+            answer::fault(StatusCode::BAD_REQUEST, &words)
+        }
+        (None, BodyError::Spool(error)) => no_room(app, error),
+        (None, _) => faulty(app, &Fault::TimedOut),
+    };
+    answer::closing(refusal)
 }
 
 /// The process ended with 0: its output is the answer.
@@ -153,12 +184,14 @@ fn faulty(app: &App, fault: &Fault) -> Response {
             log!("Success=false, Error={error}");
             answer::fault(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string())
         }
-        Fault::Spool(error) => {
-            let directory = app.config.temporary_directory.display();
-            let error = go_text::error(error);
-            let words = format!("a body over 1 MiB could not be kept in {directory}: {error}");
-            log!("Success=false, Error={words}");
-            answer::fault(StatusCode::INTERNAL_SERVER_ERROR, &words)
-        }
+        Fault::Spool(error) => no_room(app, error),
     }
+}
+
+fn no_room(app: &App, error: &io::Error) -> Response {
+    let directory = app.config.temporary_directory.display();
+    let error = go_text::error(error);
+    let words = format!("a body over 1 MiB could not be kept in {directory}: {error}");
+    log!("Success=false, Error={words}");
+    answer::fault(StatusCode::INTERNAL_SERVER_ERROR, &words)
 }
