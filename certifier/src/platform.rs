@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, OnceCell};
 use crate::failure::{Failure, Outcome};
 use crate::http::{Answer, Client, Request};
 use crate::options::{Entry, Options};
+use crate::wait::Patience;
 
 /// Whoever does not answer this soon at first is not going to pass anyway.
 const FIRST_ANSWER: Duration = Duration::from_secs(5);
@@ -31,6 +32,10 @@ type Shared = Arc<OnceCell<Outcome<Answer>>>;
 pub(crate) struct Platform {
     pub(crate) options: Options,
     pub(crate) client: Client,
+    /// For replicas to become available.
+    pub(crate) for_replicas: Patience,
+    /// For calls to succeed.
+    pub(crate) for_calls: Patience,
     prefix: String,
     made: Mutex<Vec<Made>>,
     shared: Mutex<HashMap<(String, String), Shared>>,
@@ -50,6 +55,8 @@ impl Platform {
         Ok(Self {
             client,
             options,
+            for_replicas: Patience::default(),
+            for_calls: Patience::default(),
             prefix: prefix(),
             made: Mutex::default(),
             shared: Mutex::default(),

@@ -121,12 +121,11 @@ fn unknown() -> Vec<Check> {
 }
 
 async fn arrives(target: Target, method: Method) -> Outcome {
-    target.have_sample(&ENV).await?;
     let mut call = target.call(method.clone(), ENV.name, "");
     if matches!(method, Method::POST | Method::PUT | Method::PATCH) {
         call = call.body("a body");
     }
-    let answer = target.call_until(&call, 200).await?;
+    let answer = target.call_sample(&ENV, call).await?;
     has_line(&answer, &format!("Http_Method={method}"))
 }
 
@@ -162,16 +161,14 @@ async fn has_start_time(target: Target) -> Outcome {
 
 /// What the function `env` answers to a POST.
 async fn environment(target: &Target, rest: &str) -> Outcome<Answer> {
-    target.have_sample(&ENV).await?;
     let call = target.call(Method::POST, ENV.name, rest);
-    target.call_until(&call, 200).await
+    target.call_sample(&ENV, call).await
 }
 
 async fn echoes_every_byte(target: Target) -> Outcome {
-    target.have_sample(&ECHO).await?;
     let body: Vec<u8> = (0..=255).collect();
     let call = target.call(Method::POST, ECHO.name, "").body(body.clone());
-    let answer = target.call_until(&call, 200).await?;
+    let answer = target.call_sample(&ECHO, call).await?;
     match answer.body == body {
         true => Ok(()),
         false => {

@@ -93,10 +93,9 @@ async fn tell_of_the_end(target: Target) -> Outcome {
 
 /// A function that has been called once, with its namespace as the body.
 async fn have_called(target: &Target) -> Outcome<Answer> {
-    target.have_sample(&LOGGER).await?;
     let body = target.namespace.clone();
     let call = target.call(Method::POST, LOGGER.name, "").body(body);
-    target.call_until(&call, 200).await
+    target.call_sample(&LOGGER, call).await
 }
 
 /// The lines of a function that has been called; they may take a moment to arrive.
