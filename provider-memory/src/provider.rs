@@ -1,6 +1,7 @@
 //! The provider's trait over records and runners. Every change goes through the ledger, which saves it before it happens.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -118,12 +119,24 @@ impl Inner {
             Some(path) => ImageMap::read(path).map_err(ProviderError::Unavailable)?,
             None => ImageMap::default(),
         };
-        Launch::prepare(
+        let launch = Launch::prepare(
             record,
             &images,
             &self.settings.functions_dir,
             self.tools.sandbox.capabilities(),
-        )
+        )?;
+        let directory = launch.directory();
+        let shown = |known: &PathBuf| directory.starts_with(known);
+        let mut known =
+            std::iter::once(&self.settings.functions_dir).chain(&self.settings.image_dirs);
+        if known.any(shown) {
+            return Ok(launch);
+        }
+        let reason = format!(
+            "image_map came to name {} while the provider runs; restart it to show the directory to functions",
+            directory.display()
+        );
+        Err(ProviderError::invalid("image", reason))
     }
 
     fn run(&self, name: FunctionName, record: &FunctionRecord, launch: Launch) {

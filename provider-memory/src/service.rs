@@ -49,6 +49,8 @@ pub struct Settings {
     pub(crate) default_namespace: String,
     pub(crate) functions_dir: PathBuf,
     pub(crate) image_map: Option<PathBuf>,
+    /// Directories of the image map as it was at the start: the sandbox shows these and no others.
+    pub(crate) image_dirs: Vec<PathBuf>,
 }
 
 /// To be called first in `main`, before any thread is started: where this process was started by a provider to be a
@@ -103,7 +105,7 @@ impl MemoryService {
             }
             None => (None, Records::default()),
         };
-        let sandbox = Sandbox::detect(sandbox_config(&config, &settings, allowed, program)?).await;
+        let sandbox = Sandbox::detect(sandbox_config(&config, &settings, allowed, program)).await;
         tell(sandbox.capabilities());
         let own_tmp = sandbox.capabilities().mount_namespace.is_yes();
         let tools = Arc::new(Tools {
@@ -200,10 +202,15 @@ fn settings(config: &Config) -> Result<Settings, Error> {
             functions_dir.display()
         )));
     }
+    let images = match &config.image_map {
+        Some(path) => ImageMap::read(path).map_err(Error::Setting)?,
+        None => ImageMap::default(),
+    };
     Ok(Settings {
         default_namespace: config.function_namespace.clone(),
         functions_dir,
         image_map: config.image_map.clone(),
+        image_dirs: images.directories().cloned().collect(),
     })
 }
 
@@ -212,16 +219,9 @@ fn sandbox_config(
     settings: &Settings,
     allowed: Allowed,
     program: Option<PathBuf>,
-) -> Result<SandboxConfig, Error> {
-    let mut read_only_dirs = vec![settings.functions_dir.clone()];
-    if let Some(path) = &settings.image_map {
-        read_only_dirs.extend(
-            ImageMap::read(path)
-                .map_err(Error::Setting)?
-                .directories()
-                .cloned(),
-        );
-    }
+) -> SandboxConfig {
+    let functions_dir = std::iter::once(&settings.functions_dir);
+    let read_only_dirs = functions_dir.chain(&settings.image_dirs).cloned().collect();
     let hidden = config.data_dir.iter().chain([&config.secret_mount_path]);
     let mut sandbox = SandboxConfig {
         home: std::env::home_dir(),
@@ -236,7 +236,7 @@ fn sandbox_config(
     if let Some(program) = program {
         sandbox.program = program;
     }
-    Ok(sandbox)
+    sandbox
 }
 
 /// Says once, aloud, what functions will have to do without.

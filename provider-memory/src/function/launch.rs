@@ -1,7 +1,7 @@
 //! What it takes to start a replica: the program, its environment, its limits, its port.
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use faas_provider::{FunctionDeployment, FunctionName, ProviderError, Texts, quantity};
 
@@ -37,7 +37,7 @@ impl Launch {
     pub(crate) fn prepare(
         record: &FunctionRecord,
         images: &ImageMap,
-        functions_dir: &std::path::Path,
+        functions_dir: &Path,
         machine: &Capabilities,
     ) -> Result<Self, ProviderError> {
         let deployment = &record.deployment;
@@ -65,6 +65,11 @@ impl Launch {
             cpu_limit_millis: amount(limits.map(|limits| &limits.cpu), quantity::cpu_millis),
             read_only_root: deployment.read_only_root_filesystem,
         })
+    }
+
+    /// Where its program starts.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Names of the secrets to be read when a replica starts.
@@ -255,7 +260,7 @@ mod tests {
             uid: 20_000,
         };
         let machine = machine(support);
-        let directory = std::path::Path::new("/srv");
+        let directory = Path::new("/srv");
         Launch::prepare(&record, &ImageMap::default(), directory, &machine)
             .map_err(|error| error.to_string())
     }
@@ -313,7 +318,7 @@ mod tests {
             format!("http://127.0.0.1:{port}/x")
         );
         assert_eq!(value(&first, "NOTE"), "costs $PORT");
-        assert_eq!(first.cwd, std::path::Path::new("/srv"));
+        assert_eq!(first.cwd, Path::new("/srv"));
     }
 
     #[test]

@@ -104,10 +104,19 @@ async fn the_image_map_gives_an_image_its_program_environment_and_directory() {
     let own = json!({"service": "own", "image": "show", "envProcess": "wc -c"});
     provider.have(&own).await;
     assert_eq!(provider.call("own", "hello").await, ok("5\n"));
-    std::fs::write(&map, text + "[\"later\"]\ncommand = \"wc -c\"\n").unwrap();
+    let later = "[\"later\"]\ncommand = \"wc -c\"\n[\"unseen\"]\ncommand = \"ls\"\ndirectory = \"/tmp/x\"\n";
+    std::fs::write(&map, text + later).unwrap();
     provider
         .have(&json!({"service": "later", "image": "later"}))
         .await;
+    // But for directories, which the sandbox has to know.
+    let unseen = json!({"service": "unseen", "image": "unseen"});
+    let (status, words) = provider.post_function(&unseen).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(
+        words.contains("/tmp/x while the provider runs; restart it"),
+        "{words}"
+    );
 }
 
 #[tokio::test]

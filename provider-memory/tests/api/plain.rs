@@ -104,7 +104,10 @@ async fn stand_in() {
 #[tokio::test]
 async fn kill_9_leaves_no_orphan_without_namespaces_either() {
     let mark = mark();
+    // What is killed cannot tidy up; the directories of its replicas go with this one.
+    let tmp = tempfile::tempdir().unwrap();
     let mut command = tokio::process::Command::new(std::env::current_exe().unwrap());
+    command.env("TMPDIR", tmp.path());
     command
         .args(["--ignored", "--exact", "plain::stand_in"])
         .env("number", mark.trim_start_matches("mark-"))

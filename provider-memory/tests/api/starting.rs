@@ -1,5 +1,7 @@
 //! What can be set, and why a start is refused.
 
+use nix::sys::signal::Signal;
+
 use crate::binary::{Binary, command, refused};
 use crate::support::{Home, answer, ok, soon};
 
@@ -79,7 +81,9 @@ async fn what_cannot_be_used_is_one_line_with_its_setting() {
 #[tokio::test]
 async fn state_that_is_newer_or_broken_is_refused_and_left_as_it_is() {
     let home = Home::new();
-    drop(Binary::start(&home).await);
+    let mut first = Binary::start(&home).await;
+    first.signal(Signal::SIGTERM);
+    assert!(first.ended().await);
     let file = home.path("data/provider-memory.json");
     for (text, reason) in [
         (
