@@ -7,5 +7,6 @@ mod endings;
 mod journey;
 mod processes;
 mod settings;
+mod soak;
 mod support;
 mod updates;

@@ -228,6 +228,9 @@ async fn a_stop_lets_calls_end_and_leaves_no_process() {
     home.script("go", "");
     assert_eq!(soon("the call", call).await.unwrap(), ok("done\n"));
     assert!(provider.ended().await);
-    assert!(provider.log().contains("stopped"));
+    until("the last words", async || {
+        provider.log().contains("stopped")
+    })
+    .await;
     assert!(alive(&processes).is_empty());
 }
