@@ -88,13 +88,19 @@ pub(crate) fn redirect(method: &Method, location: &str) -> Response {
     response
 }
 
-fn html_redirect(location: &str) -> Response {
-    let escaped = location
-        .replace('&', "&amp;")
+/// Text made fit for HTML.
+pub(crate) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
-        .replace('"', "&#34;");
-    let page = format!("<a href=\"{escaped}\">Temporary Redirect</a>.\n\n");
+        .replace('"', "&#34;")
+}
+
+fn html_redirect(location: &str) -> Response {
+    let page = format!(
+        "<a href=\"{}\">Temporary Redirect</a>.\n\n",
+        escaped(location)
+    );
     let mut response = plain(StatusCode::TEMPORARY_REDIRECT, page);
     let html = HeaderValue::from_static("text/html; charset=utf-8");
     content_type(&mut response, html);

@@ -1,6 +1,6 @@
 //! Health: the lock file, and the answers that orchestrators ask for.
 
-use std::fs::{OpenOptions, remove_file};
+use std::fs::{OpenOptions, create_dir_all, remove_file};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use http::{Method, StatusCode};
 
 use crate::answer::{self, Response};
+use crate::config::Config;
 
 /// Name of the lock file in the temporary directory.
 pub(crate) const LOCK_FILE: &str = ".lock";
@@ -19,13 +20,18 @@ pub(crate) struct Health {
     accepting: AtomicBool,
     /// None where it is suppressed.
     lock_file: Option<PathBuf>,
+    /// Whether its directory is made where it is missing.
+    makes_directory: bool,
 }
 
 impl Health {
-    pub(crate) fn new(directory: &Path, suppress_lock: bool) -> Self {
+    /// With the settings of `config`.
+    pub(crate) fn new(config: &Config) -> Self {
         Self {
             accepting: AtomicBool::new(true),
-            lock_file: (!suppress_lock).then(|| directory.join(LOCK_FILE)),
+            lock_file: (!config.suppress_lock).then(|| config.temporary_directory.join(LOCK_FILE)),
+            // Compat: the classic watchdog ends with an error instead.
+            makes_directory: !config.mode.is_classic(),
         }
     }
 
@@ -38,6 +44,11 @@ impl Health {
             return Ok(());
         };
         log!("Writing lock-file to: {}", path.display());
+        if self.makes_directory
+            && let Some(directory) = path.parent()
+        {
+            create_dir_all(directory).map_err(|error| (path.clone(), error))?;
+        }
         OpenOptions::new()
             .write(true)
             .create(true)

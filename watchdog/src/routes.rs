@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use http::{Request, StatusCode};
+use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
+use http::uri::PathAndQuery;
+use http::{Request, StatusCode, Uri};
+use http_body_util::Empty;
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 
@@ -23,9 +26,32 @@ pub(crate) async fn route(app: Arc<App>, request: Request<Incoming>) -> Response
     match path.as_slice() {
         b"/_/health" => app.health.answer(request.method()),
         // The original's classic functions were forked with this path, but orchestrators ask it of every function.
-        b"/_/ready" => app.health.readiness(request.method(), app.places.is_full()),
+        b"/_/ready" => ready(&app, request).await,
         _ => call(app, request).await,
     }
+}
+
+/// Whether the function can take another call: by its own word, where `ready_path` says how to ask.
+///
+/// That is no call: it takes no place, and is not counted.
+async fn ready(app: &App, request: Request<Incoming>) -> Response {
+    let answer = (app.health).readiness(request.method(), app.places.is_full());
+    match &app.config.ready_path {
+        Some(path) if answer.status() == StatusCode::OK => {
+            app.function.call(app, asking(path, request)).await
+        }
+        _ => answer,
+    }
+}
+
+/// The question that the function gets: the probe's headers, nothing else of it.
+fn asking(path: &PathAndQuery, probe: Request<Incoming>) -> Request<Body> {
+    let (mut head, _) = probe.into_parts();
+    head.uri = Uri::from(path.clone());
+    for name in [CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT] {
+        head.headers.remove(name);
+    }
+    Request::from_parts(head, Body::Right(Empty::new()))
 }
 
 /// A call of the function: counted, limited, run. Count and place are kept until the answer is sent.

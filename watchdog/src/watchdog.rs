@@ -109,7 +109,7 @@ impl Watchdog {
         let app = App {
             function: Function::start(&config)?,
             program: Program::split(&config.fprocess),
-            health: Health::new(&config.temporary_directory, config.suppress_lock),
+            health: Health::new(&config),
             places: Places::new(config.max_inflight),
             metrics: Arc::new(Metrics::new()?),
             children: Children::default(),

@@ -2,6 +2,7 @@
 
 mod body;
 mod classic;
+mod files;
 mod forked;
 mod serializing;
 mod streaming;
@@ -18,6 +19,7 @@ pub(crate) enum Function {
     Classic,
     Streaming,
     Serializing,
+    Static,
 }
 
 impl Function {
@@ -27,6 +29,7 @@ impl Function {
             Mode::Classic => Ok(Self::Classic),
             Mode::Streaming => Ok(Self::Streaming),
             Mode::Serializing => Ok(Self::Serializing),
+            Mode::Static => Ok(Self::Static),
             mode => Err(Error::ModeNotBuiltIn(mode)),
         }
     }
@@ -37,20 +40,23 @@ impl Function {
             Self::Classic => classic::call(app, request).await,
             Self::Streaming => streaming::call(app, request).await,
             Self::Serializing => serializing::call(app, request).await,
+            Self::Static => files::call(app, request).await,
         }
     }
 
     /// Ends when the function is gone for good, and the watchdog with it.
     pub(crate) async fn ended(&self) -> Error {
         match self {
-            Self::Classic | Self::Streaming | Self::Serializing => std::future::pending().await,
+            Self::Classic | Self::Streaming | Self::Serializing | Self::Static => {
+                std::future::pending().await
+            }
         }
     }
 
     /// Ends the function after the last call.
     pub(crate) async fn stop(&self) {
         match self {
-            Self::Classic | Self::Streaming | Self::Serializing => {}
+            Self::Classic | Self::Streaming | Self::Serializing | Self::Static => {}
         }
     }
 }

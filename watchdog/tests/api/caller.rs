@@ -64,7 +64,7 @@ impl Caller {
             return Some(answer);
         }
         let length = answer.header("Content-Length");
-        if self.last_method == "HEAD" {
+        if self.last_method == "HEAD" || answer.status == 304 {
         } else if answer.header("Transfer-Encoding") == Some("chunked") {
             self.chunks(&mut answer.body);
         } else if let Some(length) = length {

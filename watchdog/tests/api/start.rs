@@ -49,6 +49,60 @@ fn modes_that_are_not_built_in() {
 }
 
 #[test]
+fn a_function_is_required_in_other_modes_row_207() {
+    for variables in [
+        &[("mode", "streaming")][..],
+        &[("mode", "serializing"), ("fprocess", "")],
+        &[
+            ("mode", "streaming"),
+            ("fprocess", "cat"),
+            ("function_process", ""),
+        ],
+    ] {
+        let end = run(&[], variables);
+        assert_eq!(end.status.code(), Some(1));
+        assert!(end.stderr.contains("Error loading config: "));
+        assert!(end.stderr.contains("function_process or fprocess"));
+    }
+}
+
+#[test]
+fn mistakes_of_other_modes_row_209() {
+    for (name, value, words) in [
+        ("write_timeout", "0", "HTTP write timeout must be over 0s"),
+        (
+            "log_buffer_size",
+            "abc",
+            "invalid log_buffer_size value: abc",
+        ),
+    ] {
+        let end = run(
+            &[],
+            &[("mode", "streaming"), ("fprocess", "cat"), (name, value)],
+        );
+        assert_eq!(end.status.code(), Some(1), "{name}");
+        assert!(end.stderr.contains(words), "{}", end.stderr);
+    }
+}
+
+/// Differs on purpose: whether a function is healthy is no question of its configuration.
+#[test]
+fn the_health_check_needs_no_configuration_row_212() {
+    let watchdog = Watchdog::with("cat", &[("mode", "streaming")]);
+    let directory = watchdog.directory.path().to_str().unwrap();
+    let variables = [("TMPDIR", directory), ("mode", "streaming")];
+    let end = run(&["-run-healthcheck"], &variables);
+    assert_eq!((end.status.code(), end.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn inproc_is_for_other_programs() {
+    let end = run(&[], &[("fprocess", "cat"), ("mode", "inproc")]);
+    assert_eq!(end.status.code(), Some(1));
+    assert!(end.stderr.contains("mode inproc"));
+}
+
+#[test]
 fn flags_row_210() {
     for (flag, status, words) in [
         ("-version", 0, "Version: "),
