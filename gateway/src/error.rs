@@ -14,10 +14,10 @@ use crate::metrics::CALLER_GONE;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A port cannot be had.
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] std::io::Error),
     /// The credentials cannot be read.
-    #[error("{0}")]
+    #[error(transparent)]
     Credentials(#[from] auth::Error),
     /// A setting is wrong.
     #[error("{0}")]

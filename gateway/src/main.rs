@@ -1,6 +1,7 @@
 //! The gateway: read the environment, bind, serve until told to stop.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
 
 use anyhow::Context;
 use faas_gateway::{Addresses, Config, Gateway};
@@ -8,8 +9,12 @@ use faas_http::{cli, shutdown, telemetry};
 
 const ABOUT: &str = "The public door of an OpenFaaS-compatible function platform.";
 
+fn main() -> ExitCode {
+    cli::exit("gateway", serve())
+}
+
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn serve() -> anyhow::Result<()> {
     cli::answer::<Config>("gateway", env!("CARGO_PKG_VERSION"), ABOUT);
     let config = Config::from_env().context("reading the environment")?;
     telemetry::init(config.log_format, &config.log_level);

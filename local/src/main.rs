@@ -14,14 +14,7 @@ fn main() -> ExitCode {
     if let Some(code) = reenter() {
         return code;
     }
-    match serve() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // One line, also where RUST_BACKTRACE is set: it is the operator who has to read it.
-            let _ = writeln!(std::io::stderr(), "faas-local: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    cli::exit("faas-local", serve())
 }
 
 #[tokio::main]

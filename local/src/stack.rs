@@ -28,7 +28,7 @@ impl Stack {
     /// be a sandbox or a watchdog: this very program, unless a test says otherwise.
     ///
     /// # Errors
-    /// When a port, a directory or the credentials cannot be had; the words of each hold its cause, so it has none.
+    /// When a port, a directory or the credentials cannot be had.
     pub async fn start(config: &Config, program: Option<PathBuf>) -> anyhow::Result<Self> {
         // The provider's port is on loopback, where every local process can reach it: only the gateway knows the password.
         let inner = Credentials::fixed(Pair::new("gateway", Uuid::new_v4().to_string()));
@@ -41,9 +41,7 @@ impl Stack {
         )
         .await?;
         let credentials = match config.basic_auth {
-            true => Some(
-                Credentials::from_files(&config.secret_mount_path).map_err(anyhow::Error::msg)?,
-            ),
+            true => Some(Credentials::from_files(&config.secret_mount_path)?),
             false => None,
         };
         let on = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -60,8 +58,7 @@ impl Stack {
             credentials,
             Some(inner),
         )
-        .await
-        .map_err(anyhow::Error::msg)?;
+        .await?;
         Ok(Self { gateway, provider })
     }
 

@@ -1,6 +1,5 @@
 //! provider-memory: be a sandbox or a watchdog where started as one; else read the environment, bind, serve.
 
-use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
@@ -16,14 +15,7 @@ fn main() -> ExitCode {
     if let Some(code) = reenter() {
         return code;
     }
-    match serve() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // One line, also where RUST_BACKTRACE is set: it is the operator who has to read it.
-            let _ = writeln!(std::io::stderr(), "provider-memory: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    cli::exit("provider-memory", serve())
 }
 
 #[tokio::main]

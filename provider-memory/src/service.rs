@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use faas_http::auth::Credentials;
+use faas_http::auth::{self, Credentials};
 use faas_http::forward::Forwarder;
 use faas_http::{Server, env};
 use faas_provider::{EndpointTable, Options, Publisher, router};
@@ -36,8 +36,8 @@ pub enum Error {
     #[error(transparent)]
     State(#[from] state_file::Error),
     /// The credentials cannot be read.
-    #[error("{0}")]
-    Credentials(String),
+    #[error(transparent)]
+    Credentials(#[from] auth::Error),
     /// A setting, or the file it names, is wrong.
     #[error("{0}")]
     Setting(String),
@@ -79,7 +79,7 @@ impl MemoryService {
     /// See [`Error`].
     pub async fn bind(config: Config, address: SocketAddr) -> Result<Self, Error> {
         let credentials = match config.basic_auth {
-            true => Some(credentials(&config)?),
+            true => Some(Credentials::from_files(&config.secret_mount_path)?),
             false => None,
         };
         Self::bind_as(config, address, credentials, Allowed::default(), None).await
@@ -183,12 +183,6 @@ impl MemoryService {
         }
         Ok(served?)
     }
-}
-
-fn credentials(config: &Config) -> Result<Credentials, Error> {
-    // The error's words hold its cause already.
-    Credentials::from_files(&config.secret_mount_path)
-        .map_err(|error| Error::Credentials(error.to_string()))
 }
 
 fn settings(config: &Config) -> Result<Settings, Error> {

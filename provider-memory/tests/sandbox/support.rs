@@ -26,7 +26,9 @@ impl Provider {
 
     /// The same where no fresh /tmp hides anything by itself.
     pub(crate) fn outside_tmp() -> Self {
-        Self::in_dir(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap())
+        // Not the target directory: the checkout itself may lie in /tmp.
+        std::fs::create_dir_all("/srv").unwrap();
+        Self::in_dir(tempfile::tempdir_in("/srv").unwrap())
     }
 
     fn in_dir(dir: tempfile::TempDir) -> Self {
