@@ -12,6 +12,9 @@ use std::thread::scope;
 use std::time::{Duration, Instant};
 
 const CONCURRENCY: [usize; 3] = [1, 4, 16];
+/// Calls of a function with spares, and the pause before each.
+const SPACED_CALLS: usize = 60;
+const PAUSE: Duration = Duration::from_millis(150);
 const PERIOD: Duration = Duration::from_secs(3);
 
 fn main() {
@@ -41,9 +44,33 @@ fn main() {
             called / bare * 100.0
         );
     }
+    spares();
     println!("after the load: {} kB resident", watchdog.resident_kb());
     let load = fs::read_to_string("/proc/loadavg").unwrap();
     println!("load average: {}", load.trim());
+}
+
+/// Calls of a Python function with pauses, so that a spare that was taken has been replaced by the next call.
+fn spares() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = directory.path().join("f.py");
+    fs::write(&script, "import json, sys\nprint(len(sys.stdin.read()))\n").unwrap();
+    let program = format!("python3 {}", script.display());
+    let [without, with] = ["0", "4"].map(|spares| {
+        let watchdog = Watchdog::with(&program, &[("cgi_headers", "false"), ("prefork", spares)]);
+        let mut connection = watchdog.connect();
+        let mut times: Vec<_> = (0..SPACED_CALLS)
+            .map(|_| {
+                std::thread::sleep(PAUSE);
+                timed(|| call(&mut connection))
+            })
+            .collect();
+        median(&mut times)
+    });
+    println!(
+        "python3, a call every {PAUSE:?}: median {without:?}, with prefork=4 {with:?} ({:.1} times faster)",
+        without.as_secs_f64() / with.as_secs_f64()
+    );
 }
 
 fn overhead(watchdog: &Watchdog, program: &str, rounds: usize) {
@@ -135,6 +162,10 @@ struct Watchdog {
 
 impl Watchdog {
     fn start(program: &str) -> Self {
+        Self::with(program, &[])
+    }
+
+    fn with(program: &str, variables: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let log = directory.path().join("log");
         let begun = Instant::now();
@@ -143,6 +174,7 @@ impl Watchdog {
             .env("port", "0")
             .env("metrics_port", "0")
             .env("TMPDIR", directory.path())
+            .envs(variables.iter().copied())
             .stderr(fs::File::create(&log).unwrap())
             .spawn()
             .unwrap();

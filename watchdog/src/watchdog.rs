@@ -155,7 +155,7 @@ impl Watchdog {
         let served = serve(Arc::clone(&app), listener, shutdown);
         let ended = tokio::select! {
             () = served => Ok(()),
-            error = app.function.ended() => Err(error),
+            error = app.function.ended(&app) => Err(error),
         };
         app.function.stop().await;
         ended

@@ -87,6 +87,18 @@ impl Group {
         Ok(status)
     }
 
+    /// Whether the leader has ended, without waiting for it. It is reaped then.
+    pub(super) fn has_ended(&mut self) -> bool {
+        let ended = match &mut self.child {
+            Some(child) => !matches!(child.try_wait(), Ok(None)),
+            None => true,
+        };
+        if ended && self.child.take().is_some() {
+            self.children.forget(self.pid);
+        }
+        ended
+    }
+
     /// Kills everything in the group, unless the leader has been reaped already.
     pub(super) fn kill(&self) {
         // As long as the leader has not been reaped, its number cannot belong to another group.

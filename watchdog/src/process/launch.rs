@@ -43,6 +43,13 @@ impl Launch<'_> {
     }
 }
 
+impl Process {
+    /// Whether it has ended by itself; it is reaped then.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.group.has_ended()
+    }
+}
+
 /// A path may be decoded to one; the kernel's environment cannot hold it.
 fn has_nul(environment: &[(OsString, OsString)]) -> bool {
     use std::os::unix::ffi::OsStrExt;

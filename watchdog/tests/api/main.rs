@@ -19,6 +19,7 @@ mod health;
 mod library;
 mod limits;
 mod metrics;
+mod prefork;
 mod programs;
 mod protocol;
 mod ready;

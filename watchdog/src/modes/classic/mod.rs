@@ -2,7 +2,9 @@
 
 mod debug;
 mod envelope;
+mod spares;
 
+use std::ffi::OsString;
 use std::io;
 
 use http::header::CONTENT_TYPE;
@@ -11,12 +13,14 @@ use tokio::time::Instant;
 
 use super::body::{self, BodyError, earlier};
 use crate::answer::{self, Response};
-use crate::process::{Ended, Errors, Fault, Input, Job, Launch, Process, StartError};
+use crate::process::{Ended, Errors, Fault, Input, Job, Launch};
 use crate::request::{Body, Call, remaining};
 use crate::server::Ends;
 use crate::spool::Kept;
 use crate::watchdog::App;
 use crate::{environment, go_text, sniff};
+
+pub(crate) use spares::Spares;
 
 /// Methods that reach a function.
 const METHODS: [Method; 5] = [
@@ -30,7 +34,7 @@ const METHODS: [Method; 5] = [
 const DURATION: HeaderName = HeaderName::from_static("x-duration-seconds");
 
 /// Runs the function for one request. Dropped when the caller hangs up, which kills the process.
-pub(crate) async fn call(app: &App, request: Request<Body>) -> Response {
+pub(crate) async fn call(app: &App, spares: &Spares, request: Request<Body>) -> Response {
     let started = Instant::now();
     if !METHODS.contains(request.method()) {
         let refusal = answer::empty(StatusCode::METHOD_NOT_ALLOWED);
@@ -49,7 +53,7 @@ pub(crate) async fn call(app: &App, request: Request<Body>) -> Response {
         Err(error) => return refuse(app, &error, ends),
     };
     let deadline = earlier(patience, exec_deadline(app));
-    let ended = match run(app, &call, body, deadline).await {
+    let ended = match run(app, spares, &call, body, deadline).await {
         Ok(ended) => ended,
         Err(fault) => return faulty(app, &fault),
     };
@@ -68,6 +72,7 @@ fn exec_deadline(app: &App) -> Option<Instant> {
 /// No process is started when the time is over already.
 async fn run(
     app: &App,
+    spares: &Spares,
     call: &Call,
     body: Kept,
     deadline: Option<Instant>,
@@ -76,7 +81,10 @@ async fn run(
         return Err(Fault::TimedOut);
     }
     let config = &app.config;
-    let process = start(app, call)?;
+    let process = match spares.take() {
+        Some(process) => process,
+        None => launch(app, variables(app, call)).start(&app.children)?,
+    };
     let job = Job {
         input: if config.marshal_request {
             Input::enveloped(envelope::before(&call.headers), body, envelope::AFTER)
@@ -90,22 +98,23 @@ async fn run(
     process.run(job).await
 }
 
-fn start(app: &App, call: &Call) -> Result<Process, StartError> {
+fn launch(app: &App, variables: Vec<(OsString, OsString)>) -> Launch<'_> {
     let config = &app.config;
-    let variables = if config.cgi_headers {
-        debug::log_target(config, call);
-        environment::of(call, config.mode)
-    } else {
-        Vec::new()
-    };
-    let launch = Launch {
+    Launch {
         program: &app.program,
         search_path: config.environment.get("PATH"),
         inherited: config.environment.as_slice(),
         variables,
         combine_output: config.combine_output,
-    };
-    launch.start(&app.children)
+    }
+}
+
+fn variables(app: &App, call: &Call) -> Vec<(OsString, OsString)> {
+    if !app.config.cgi_headers {
+        return Vec::new();
+    }
+    debug::log_target(&app.config, call);
+    environment::of(call, app.config.mode)
 }
 
 /// The body is not there. The connection is of no more use after the answer: the rest of the body is still on it.
