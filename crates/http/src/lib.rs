@@ -11,4 +11,5 @@ mod server;
 pub mod shutdown;
 pub mod telemetry;
 
+pub use linger::Lingering;
 pub use server::{PeerAddr, Server};

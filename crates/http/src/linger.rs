@@ -19,7 +19,8 @@ const LINGER: Duration = Duration::from_secs(5);
 ///
 /// Without that the connection would be closed with bytes unread, the kernel would answer them with a reset, and a
 /// caller who is still sending would lose our answer (413, 404, 502) to a `connection reset` (RFC 9112, section 9.6).
-pub(crate) struct Lingering {
+#[derive(Debug)]
+pub struct Lingering {
     /// `None` once it has ended or broken.
     body: Option<Incoming>,
     /// Whether the caller waits for `100 Continue` and was not told so: then nothing is on its way.
@@ -27,7 +28,9 @@ pub(crate) struct Lingering {
 }
 
 impl Lingering {
-    pub(crate) fn new(headers: &HeaderMap, body: Incoming) -> Self {
+    /// The body of a request with these headers.
+    #[must_use]
+    pub fn new(headers: &HeaderMap, body: Incoming) -> Self {
         Self {
             body: Some(body),
             held_back: headers.contains_key(EXPECT),
