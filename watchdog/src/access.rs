@@ -1,6 +1,7 @@
 //! The line that is logged at the end of a call, in the modes of the other program.
 
 use http::header::USER_AGENT;
+use http::{HeaderMap, Method};
 use tokio::time::Instant;
 
 use crate::config::Config;
@@ -12,6 +13,10 @@ pub(crate) struct Access {
     /// Method and target, and the call's id in its brackets.
     texts: Option<(String, String)>,
     started: Instant,
+    /// How the status goes on in words, in mode http.
+    pub(crate) reason: Option<&'static str>,
+    /// What the size is called.
+    pub(crate) measure: &'static str,
     /// 499 until there is an answer: nobody was there for one.
     pub(crate) status: u16,
     pub(crate) bytes: u64,
@@ -19,27 +24,36 @@ pub(crate) struct Access {
 
 impl Access {
     pub(crate) fn new(config: &Config, call: &Call, started: Instant) -> Self {
-        let agent = call.headers.get(USER_AGENT).map(|agent| agent.as_bytes());
+        Self::of(config, &call.method, &call.target, &call.headers, started)
+    }
+
+    /// The same of a request that is not taken apart.
+    pub(crate) fn of(
+        config: &Config,
+        method: &Method,
+        target: &str,
+        headers: &HeaderMap,
+        started: Instant,
+    ) -> Self {
+        let agent = headers.get(USER_AGENT).map(|agent| agent.as_bytes());
         let probed = agent.is_some_and(|agent| agent.starts_with(b"kube-probe"));
+        let what = || format!("{method} {}", log::excerpt(target.as_bytes()));
         Self {
-            texts: (!probed).then(|| (what(call), id(config, call))),
+            texts: (!probed).then(|| (what(), id(config, headers))),
             started,
+            reason: None,
+            measure: "ContentLength",
             status: 499,
             bytes: 0,
         }
     }
 }
 
-fn what(call: &Call) -> String {
-    let target = log::excerpt(call.target.as_bytes());
-    format!("{} {target}", call.method)
-}
-
-fn id(config: &Config, call: &Call) -> String {
+fn id(config: &Config, headers: &HeaderMap) -> String {
     if !config.log_callid {
         return String::new();
     }
-    let id = call.headers.get("x-call-id").map(|id| id.as_bytes());
+    let id = headers.get("x-call-id").map(|id| id.as_bytes());
     format!(" [{}]", log::excerpt(id.unwrap_or(b"none")))
 }
 
@@ -47,8 +61,12 @@ impl Drop for Access {
     fn drop(&mut self) {
         if let Some((what, id)) = &self.texts {
             let (status, size) = (self.status, size(self.bytes));
+            let reason = self
+                .reason
+                .map_or(String::new(), |reason| format!(" {reason}"));
+            let measure = self.measure;
             let seconds = self.started.elapsed().as_secs_f64();
-            log!("{what} - {status} - ContentLength: {size} ({seconds:.4}s){id}");
+            log!("{what} - {status}{reason} - {measure}: {size} ({seconds:.4}s){id}");
         }
     }
 }

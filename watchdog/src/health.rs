@@ -86,9 +86,11 @@ impl Health {
         }
     }
 
-    /// The answer of `/_/ready`: like health, and 429 while there is no place for another call.
-    pub(crate) fn readiness(&self, method: &Method, full: bool) -> Response {
-        answer::empty(match (method == Method::GET, self.is_healthy(), full) {
+    /// The answer of `/_/ready`: like health, 503 until the function is ready as well, and 429 while there is no place
+    /// for another call.
+    pub(crate) fn readiness(&self, method: &Method, ready: bool, full: bool) -> Response {
+        let ready = ready && self.is_healthy();
+        answer::empty(match (method == Method::GET, ready, full) {
             (false, ..) => StatusCode::METHOD_NOT_ALLOWED,
             (_, false, _) => StatusCode::SERVICE_UNAVAILABLE,
             (_, _, true) => StatusCode::TOO_MANY_REQUESTS,

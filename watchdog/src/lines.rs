@@ -11,7 +11,6 @@ const BATCH_BYTES: usize = 64 * 1024;
 /// A stream of the function; its lines go to the watchdog's stream of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stream {
-    #[expect(dead_code, reason = "mode http logs stdout as well")]
     Stdout,
     Stderr,
 }

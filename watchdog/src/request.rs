@@ -67,8 +67,8 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Vec<u8> {
     }
 }
 
-/// The answer to a request that no function gets to see.
-pub(crate) fn refuse<B>(request: &Request<B>) -> Option<Response> {
+/// The answer to a request that no function gets to see. With `raw_paths` functions read paths as they were sent.
+pub(crate) fn refuse<B>(request: &Request<B>, raw_paths: bool) -> Option<Response> {
     if head_bytes(request) > HEADER_LIMIT_BYTES {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         let words = "431 Request Header Fields Too Large\n";
@@ -84,7 +84,7 @@ pub(crate) fn refuse<B>(request: &Request<B>) -> Option<Response> {
     if request.method() == Method::OPTIONS && request.uri().path() == "*" {
         return Some(answer::empty(StatusCode::OK));
     }
-    if !is_well_escaped(request.uri().path()) {
+    if !raw_paths && !is_well_escaped(request.uri().path()) {
         return Some(answer::malformed("bad percent-encoding in the path"));
     }
     let expectation = request.headers().get(EXPECT).map(|value| value.as_bytes());
@@ -92,6 +92,9 @@ pub(crate) fn refuse<B>(request: &Request<B>) -> Option<Response> {
         return Some(answer::closing(answer::empty(
             StatusCode::EXPECTATION_FAILED,
         )));
+    }
+    if raw_paths {
+        return None;
     }
     // Compat: paths are cleaned by a redirect, as they always were; functions never see `//`.
     let clean = cleaned(request.uri().path())?;

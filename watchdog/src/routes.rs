@@ -10,12 +10,13 @@ use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 
 use crate::answer::{self, Response};
+use crate::config::Mode;
 use crate::request::{self, Body};
 use crate::watchdog::App;
 
 /// Everything that comes in on the function's port.
 pub(crate) async fn route(app: Arc<App>, request: Request<Incoming>) -> Response {
-    if let Some(refusal) = request::refuse(&request) {
+    if let Some(refusal) = request::refuse(&request, app.config.mode == Mode::Http) {
         return if refusal.status().is_client_error() {
             answer::from_hop(refusal, "of-watchdog")
         } else {
@@ -35,7 +36,11 @@ pub(crate) async fn route(app: Arc<App>, request: Request<Incoming>) -> Response
 ///
 /// That is no call: it takes no place, and is not counted.
 async fn ready(app: &App, request: Request<Incoming>) -> Response {
-    let answer = (app.health).readiness(request.method(), app.places.is_full());
+    let answer = (app.health).readiness(
+        request.method(),
+        app.function.is_ready(),
+        app.places.is_full(),
+    );
     match &app.config.ready_path {
         Some(path) if answer.status() == StatusCode::OK => {
             app.function.call(app, asking(path, request)).await

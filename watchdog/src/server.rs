@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use faas_http::forward::Tunnel;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -70,6 +71,8 @@ impl Server {
         F: Future<Output = Response> + Send + 'static,
     {
         let (closing, closed) = watch::channel(false);
+        // Tunnels end with the server, however it ends; nobody waits for them.
+        let (_open, tunnels) = watch::channel(());
         let mut connections = JoinSet::new();
         let mut stop = std::pin::pin!(stop);
         loop {
@@ -78,7 +81,7 @@ impl Server {
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, _)) => {
-                        let connection = self.serve(stream, handler.clone(), closed.clone());
+                        let connection = self.serve(stream, handler.clone(), closed.clone(), tunnels.clone());
                         connections.spawn(connection);
                     }
                     Err(error) => {
@@ -106,6 +109,7 @@ impl Server {
         stream: TcpStream,
         handler: H,
         mut closed: watch::Receiver<bool>,
+        tunnels: watch::Receiver<()>,
     ) -> impl Future<Output = ()> + Send + use<H, F>
     where
         H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
@@ -118,7 +122,14 @@ impl Server {
             let io = Connection::new(stream, deadline.clone());
             let service = service_fn(move |mut request| {
                 request.extensions_mut().insert(ends);
-                answer_in_time(handler.clone(), request, deadline.clone(), write_timeout)
+                let answer =
+                    answer_in_time(handler.clone(), request, deadline.clone(), write_timeout);
+                let (deadline, tunnels) = (deadline.clone(), tunnels.clone());
+                async move {
+                    answer
+                        .await
+                        .map(|answer| opened(answer, &deadline, tunnels))
+                }
             });
             let mut connection = std::pin::pin!(
                 http1::Builder::new()
@@ -129,6 +140,7 @@ impl Server {
                     // Header names look as they always did: scripts search answers for `X-Duration-Seconds`.
                     .title_case_headers(true)
                     .serve_connection(TokioIo::new(io), service)
+                    .with_upgrades()
             );
             tokio::select! {
                 _ = &mut connection => return,
@@ -169,4 +181,27 @@ where
         None => handler(request).await,
     };
     Ok(answer::holding(response, Answering(deadline)))
+}
+
+/// Runs the tunnel of an answer, if it has one, which no deadline ends. Its body is kept meanwhile: the call goes on.
+fn opened(
+    mut response: Response,
+    deadline: &WriteDeadline,
+    mut server: watch::Receiver<()>,
+) -> Response {
+    let Some(tunnel) = Tunnel::of(&mut response) else {
+        return response;
+    };
+    let (head, call) = response.into_parts();
+    let mut switching = answer::empty(head.status);
+    *switching.headers_mut() = head.headers;
+    deadline.set(None);
+    tokio::spawn(async move {
+        tokio::select! {
+            () = tunnel.run() => {}
+            _ = server.changed() => {}
+        }
+        drop(call);
+    });
+    switching
 }

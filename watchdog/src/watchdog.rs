@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::config::{Config, Mode};
+use crate::config::Config;
 use crate::go_text;
 use crate::health::Health;
 use crate::metrics::Metrics;
@@ -57,9 +57,12 @@ pub enum Error {
     /// The lock file cannot be written.
     #[error("Cannot write {}. To disable lock-file set env suppress_lock=true. ({})", .0.display(), go_text::error(.1))]
     LockFile(PathBuf, #[source] io::Error),
-    /// This build cannot run the function in its mode.
-    #[error("watchdog mode {0} is not built in yet")]
-    ModeNotBuiltIn(Mode),
+    /// The process of mode http has ended, or never began, in these words.
+    #[error("Forked function has terminated: {0}")]
+    FunctionEnded(String),
+    /// Nothing can be forwarded to this address.
+    #[error("upstream_url={0} is no address of a server")]
+    Upstream(http::Uri),
     /// The registry of the metrics cannot be set up.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -106,13 +109,14 @@ impl Watchdog {
             0 => None,
             port => listen_for_metrics(port),
         };
+        let children = Children::default();
         let app = App {
-            function: Function::start(&config)?,
+            function: Function::start(&config, &children)?,
             program: Program::split(&config.fprocess),
             health: Health::new(&config),
             places: Places::new(config.max_inflight),
             metrics: Arc::new(Metrics::new()?),
-            children: Children::default(),
+            children,
             config,
         };
         Ok(Self {

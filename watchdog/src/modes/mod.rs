@@ -4,17 +4,19 @@ mod body;
 mod classic;
 mod files;
 mod forked;
+mod http;
 mod serializing;
 mod streaming;
 
 use std::future::pending;
 
-use http::Request;
+use ::http::Request;
 
 use classic::Spares;
 
 use crate::answer::Response;
 use crate::config::{Config, Mode};
+use crate::process::Children;
 use crate::request::Body;
 use crate::watchdog::{App, Error};
 
@@ -23,18 +25,19 @@ pub(crate) enum Function {
     Classic(Spares),
     Streaming,
     Serializing,
+    Http(Box<http::Http>),
     Static,
 }
 
 impl Function {
     /// Makes ready what is to be there before the first call.
-    pub(crate) fn start(config: &Config) -> Result<Self, Error> {
+    pub(crate) fn start(config: &Config, children: &Children) -> Result<Self, Error> {
         match config.mode {
             Mode::Classic => Ok(Self::Classic(Spares::new(config.prefork))),
             Mode::Streaming => Ok(Self::Streaming),
             Mode::Serializing => Ok(Self::Serializing),
             Mode::Static => Ok(Self::Static),
-            mode => Err(Error::ModeNotBuiltIn(mode)),
+            Mode::Http => Ok(Self::Http(Box::new(http::Http::start(config, children)?))),
         }
     }
 
@@ -44,7 +47,16 @@ impl Function {
             Self::Classic(spares) => classic::call(app, spares, request).await,
             Self::Streaming => streaming::call(app, request).await,
             Self::Serializing => serializing::call(app, request).await,
+            Self::Http(http) => http.call(app, request).await,
             Self::Static => files::call(app, request).await,
+        }
+    }
+
+    /// Whether it can be called: a process that is a server needs a moment to become one.
+    pub(crate) fn is_ready(&self) -> bool {
+        match self {
+            Self::Http(http) => http.is_ready(),
+            _ => true,
         }
     }
 
@@ -52,6 +64,7 @@ impl Function {
     pub(crate) async fn ended(&self, app: &App) -> Error {
         match self {
             Self::Classic(spares) => match spares.keep(app).await {},
+            Self::Http(http) => http.ended().await,
             Self::Streaming | Self::Serializing | Self::Static => pending().await,
         }
     }
@@ -59,6 +72,7 @@ impl Function {
     /// Ends the function after the last call.
     pub(crate) async fn stop(&self) {
         match self {
+            Self::Http(http) => http.stop().await,
             Self::Classic(spares) => spares.stop(),
             Self::Streaming | Self::Serializing | Self::Static => {}
         }

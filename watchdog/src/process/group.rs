@@ -101,9 +101,14 @@ impl Group {
 
     /// Kills everything in the group, unless the leader has been reaped already.
     pub(super) fn kill(&self) {
+        self.signal(Signal::SIGKILL);
+    }
+
+    /// Signals everything in the group, unless the leader has been reaped already.
+    pub(super) fn signal(&self, signal: Signal) {
         // As long as the leader has not been reaped, its number cannot belong to another group.
         if self.child.is_some() {
-            let _ = killpg(self.pid, Signal::SIGKILL);
+            let _ = killpg(self.pid, signal);
         }
     }
 }

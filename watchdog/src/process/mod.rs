@@ -3,6 +3,7 @@
 mod children;
 mod group;
 mod input;
+mod lasting;
 mod launch;
 mod orphans;
 mod pipes;
@@ -12,6 +13,7 @@ mod stream;
 
 pub(crate) use children::Children;
 pub(crate) use input::Input;
+pub(crate) use lasting::Lasting;
 pub(crate) use launch::{Launch, Process};
 pub(crate) use orphans::reap_orphans;
 pub(crate) use pipes::Sink;

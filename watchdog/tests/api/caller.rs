@@ -13,12 +13,17 @@ pub(crate) struct Caller {
 
 impl Caller {
     pub(crate) fn connect(port: u16) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self {
+        Self::try_connect(port).unwrap()
+    }
+
+    /// The same where nobody may listen any more.
+    pub(crate) fn try_connect(port: u16) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self {
             stream: BufReader::new(stream),
             last_method: "GET".to_owned(),
-        }
+        })
     }
 
     /// Sends a request; a body gets a Content-Length.

@@ -25,21 +25,7 @@ fn unknown_modes_row_208() {
 }
 
 #[test]
-fn modes_that_are_not_built_in() {
-    for name in ["mode", "watchdog_default_mode"] {
-        let variables = [
-            ("fprocess", "cat"),
-            ("port", "0"),
-            ("upstream_url", "http://127.0.0.1:1"),
-            (name, "http"),
-        ];
-        let end = run(&[], &variables);
-        assert_eq!(end.status.code(), Some(1));
-        assert!(
-            end.stderr
-                .contains("watchdog mode http is not built in yet\n")
-        );
-    }
+fn callers_with_a_token_only_is_not_built_in() {
     let end = run(&[], &[("fprocess", "cat"), ("jwt_auth", "true")]);
     assert_eq!(
         end.status.code(),
