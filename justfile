@@ -22,6 +22,10 @@ certify url="http://127.0.0.1:8080":
 bench:
     bench/run
 
+# The watchdog as one static program, for any image: target/x86_64-unknown-linux-gnu/image/fwatchdog.
+fwatchdog:
+    RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --profile image -p faas-watchdog --target x86_64-unknown-linux-gnu
+
 # Formatting.
 fmt:
     cargo fmt --all
