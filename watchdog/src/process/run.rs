@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::group::{Group, Pipes};
 use super::pipes::{ErrorLog, Patience, drain, feed};
@@ -107,6 +107,8 @@ pub(super) async fn live(
         status = group.wait() => Some(status?),
         () = until(deadline) => {
             group.kill();
+            // Reaped at once, whoever else is still to be waited for; unless the kernel holds it.
+            let _ = timeout(GRACE, group.wait()).await;
             None
         }
     };

@@ -10,6 +10,19 @@ fn page(port: u16) -> String {
 }
 
 #[test]
+fn other_modes_take_any_method_row_227() {
+    let port = free_port();
+    for mode in ["streaming", "serializing"] {
+        let variables = [("metrics_port", &*port.to_string()), ("mode", mode)];
+        let watchdog = Watchdog::with("cat", &variables);
+        watchdog.call("FOO", "/", &[], b"").is(200, "");
+        wait_until("the call is counted", || {
+            page(port).contains("http_requests_total{code=\"200\",method=\"unknown\"} 1\n")
+        });
+    }
+}
+
+#[test]
 fn calls_are_counted_rows_227_228() {
     let port = free_port();
     let variables = [("metrics_port", &*port.to_string()), ("max_inflight", "1")];

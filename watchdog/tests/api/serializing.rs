@@ -114,15 +114,17 @@ fn an_upload_that_is_not_whole_row_115() {
 /// Differs on purpose: the original kept something of every call.
 #[test]
 fn calls_leave_nothing_behind_row_116() {
-    let watchdog = serializing("cat");
-    watchdog.post("warm").is(200, "warm");
-    let (descriptors, memory) = (watchdog.descriptors(), watchdog.memory_kb("VmRSS:"));
-    for _ in 0..300 {
-        watchdog.post("a").is(200, "a");
+    for mode in ["serializing", "streaming"] {
+        let watchdog = Watchdog::with("cat", &[("mode", mode)]);
+        watchdog.post("warm").is(200, "warm");
+        let (descriptors, memory) = (watchdog.descriptors(), watchdog.memory_kb("VmRSS:"));
+        for _ in 0..300 {
+            watchdog.post("a").is(200, "a");
+        }
+        wait_until("descriptors are back", || {
+            watchdog.descriptors() <= descriptors + 1
+        });
+        assert!(watchdog.memory_kb("VmRSS:") < memory + 2000, "{mode}");
+        wait_until("no zombie is left", || watchdog.children().is_empty());
     }
-    wait_until("descriptors are back", || {
-        watchdog.descriptors() <= descriptors + 1
-    });
-    assert!(watchdog.memory_kb("VmRSS:") < memory + 2000);
-    assert!(watchdog.children().is_empty());
 }

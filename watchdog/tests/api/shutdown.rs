@@ -33,6 +33,37 @@ fn calls_are_served_until_the_port_closes_and_then_drained_row_218() {
 }
 
 #[test]
+fn calls_are_drained_in_other_modes_row_218() {
+    for mode in ["streaming", "serializing"] {
+        let script = "echo one; touch $TMPDIR/started; sleep 1; echo two";
+        let mut watchdog = Watchdog::script_with(script, &[("mode", mode)]);
+        let mut running = watchdog.connect();
+        running.send("GET", "/", &[], b"");
+        wait_until("it runs", || watchdog.path("started").exists());
+        watchdog.signal(Signal::SIGTERM);
+        watchdog.wait_for_log("draining: 1 requests");
+        running.answer().is(200, "one\ntwo\n");
+        assert_eq!(watchdog.wait().code(), Some(0));
+    }
+}
+
+#[test]
+fn a_stream_that_outlives_the_drain_is_broken_off_row_220() {
+    let script = "echo $$ > $TMPDIR/pid; echo begun; sleep 60";
+    let variables = [("mode", "streaming"), ("write_timeout", "700ms")];
+    let mut watchdog = Watchdog::script_with(script, &variables);
+    let mut running = watchdog.connect();
+    running.send("GET", "/", &[], b"");
+    wait_until("it runs", || watchdog.path("pid").exists());
+    watchdog.signal(Signal::SIGTERM);
+    assert_eq!(running.broken_answer(), (200, "begun\n".to_owned(), false));
+    assert_eq!(watchdog.wait().code(), Some(0));
+    watchdog.wait_for_log("Error in Shutdown: context deadline exceeded");
+    let pid = std::fs::read_to_string(watchdog.path("pid")).unwrap();
+    wait_until("the process is stopped", || !is_running(&pid));
+}
+
+#[test]
 fn an_idle_watchdog_ends_after_the_interval_row_219() {
     let mut watchdog = Watchdog::with("cat", &[("healthcheck_interval", "500ms")]);
     let mut idle = watchdog.connect();

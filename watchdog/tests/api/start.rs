@@ -165,6 +165,20 @@ fn a_lock_file_that_cannot_be_written_row_216() {
     ));
 }
 
+/// Differs on purpose: the original ended with 0 and without a word.
+#[test]
+fn a_lock_file_that_cannot_be_written_in_other_modes_row_216() {
+    let variables = [
+        ("mode", "streaming"),
+        ("fprocess", "cat"),
+        ("port", "0"),
+        ("TMPDIR", "/dev/null/no"),
+    ];
+    let end = run(&[], &variables);
+    assert_eq!(end.status.code(), Some(2));
+    assert!(end.stderr.contains("Cannot write /dev/null/no/.lock."));
+}
+
 /// Differs on purpose: the original ended with 0, and left the lock file behind.
 #[test]
 fn a_port_that_is_taken_row_217() {

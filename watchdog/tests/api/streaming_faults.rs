@@ -79,6 +79,17 @@ fn the_callers_own_time_kills_it() {
 }
 
 #[test]
+fn exec_timeout_does_not_wait_for_a_caller_who_does_not_read() {
+    let variables = [("mode", "streaming"), ("exec_timeout", "500ms")];
+    let watchdog = Watchdog::with("cat /dev/zero", &variables);
+    let mut caller = watchdog.connect();
+    caller.send("GET", "/", &[], b"");
+    wait_until("it runs", || !watchdog.children().is_empty());
+    wait_until("it is killed", || watchdog.children().is_empty());
+    drop(caller);
+}
+
+#[test]
 fn a_function_that_is_killed_breaks_off_row_104() {
     let watchdog = script("printf 'partial output'; kill -9 $$");
     assert_eq!(get(&watchdog), (200, "partial output".to_owned(), false));
