@@ -15,6 +15,15 @@ fn a_function_that_hangs_up_or_talks_nonsense_is_500_row_154() {
     watchdog.get("/status/200").is(200, "200");
 }
 
+#[test]
+fn a_caller_who_is_still_sending_gets_the_answer_all_the_same() {
+    let watchdog = http(&[]);
+    for _ in 0..5 {
+        let answer = watchdog.call("POST", "/hang_up", &[], &vec![b'x'; 8 << 20]);
+        is_fault(&answer, 500);
+    }
+}
+
 /// How long a call of a function took that never answers.
 fn timed(watchdog: &Watchdog, headers: &[&str]) -> Duration {
     let started = Instant::now();

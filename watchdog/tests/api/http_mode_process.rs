@@ -239,6 +239,7 @@ fn every_accepted_call_is_answered_before_the_end() {
         "{answered} answered, {lost} lost"
     );
     assert_eq!(watchdog.wait().code(), Some(0));
+    watchdog.wait_for_log("Exiting. Active connections: 0");
     let log = watchdog.log();
     let logged = log.matches("GET /status/200 - ").count();
     assert_eq!(logged, log.matches("GET /status/200 - 200 OK").count());

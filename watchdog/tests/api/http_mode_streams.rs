@@ -77,9 +77,12 @@ fn an_answer_that_breaks_off_is_cut_row_155_156() {
 fn an_answer_over_exec_timeout_is_cut_row_162() {
     let watchdog = http(&[("exec_timeout", "700ms")]);
     allow(&watchdog, "piece1");
+    let started = std::time::Instant::now();
     let mut caller = watchdog.connect();
     caller.send("GET", "/pieces", &[], b"");
     assert_eq!(caller.broken_answer(), (200, "piece 1\n".to_owned(), false));
+    // Long before write_timeout, or the caller's own patience, would have cut it.
+    assert!(started.elapsed() < std::time::Duration::from_secs(10));
 }
 
 #[test]
