@@ -63,8 +63,8 @@ fn the_page_lists_every_variable_of_every_program() {
 /// The watchdog is in every function image and takes odd values as it always did: they mean the default, with a warning.
 fn watchdog() -> String {
     let mut text = String::from(
-        "\n## fwatchdog\n\nThe watchdog ships in images that exist already, so it refuses nothing: an odd value means the \
-         default, and a\nline in its log says so.\n\n| variable | default | meaning |\n|---|---|---|\n",
+        "\n## fwatchdog\n\nThe watchdog ships in images that exist already, so most odd values mean the default, as \
+         they always did, and a\nline in its log says so; what it refuses, it refuses at the start and with 1 or 2.\n\n| variable | default | meaning |\n|---|---|---|\n",
     );
     for variable in faas_watchdog::VARIABLES {
         let default = if variable.default.is_empty() {
