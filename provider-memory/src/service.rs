@@ -107,7 +107,6 @@ impl MemoryService {
         };
         let sandbox = Sandbox::detect(sandbox_config(&config, &settings, allowed, program)).await;
         tell(sandbox.capabilities());
-        let own_tmp = sandbox.capabilities().mount_namespace.is_yes();
         let tools = Arc::new(Tools {
             sandbox,
             ledger: Ledger::new(records, file, &settings.default_namespace),
@@ -115,7 +114,7 @@ impl MemoryService {
             probes: probes()?,
             ready_path: READY_PATH,
             address: config.replica_ip().map_err(Error::Setting)?,
-            scratch: (!own_tmp).then(Scratch::in_machines_tmp),
+            scratch: Scratch::on_disk(),
         });
         let stop = CancellationToken::new();
         let limit = env::limit(config.read_timeout);

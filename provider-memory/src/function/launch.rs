@@ -127,6 +127,7 @@ impl Launch {
             cwd: self.directory.clone(),
             uid: Some(self.uid),
             secrets,
+            tmp: None,
             memory_limit: self.memory_limit,
             cpu_limit_millis: self.cpu_limit_millis,
             read_only_root: self.read_only_root,

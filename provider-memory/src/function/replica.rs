@@ -51,7 +51,7 @@ pub(super) enum Event {
 struct Started {
     replica: sandbox::Replica,
     address: SocketAddr,
-    _scratch: Option<scratch::Directory>,
+    _scratch: scratch::Directory,
 }
 
 /// Runs one replica from start to end. Ends early, with a drain, when `stop` is cancelled.
@@ -116,21 +116,21 @@ impl Replica {
         self.launch.secrets().iter().map(value).collect()
     }
 
-    /// A temporary directory of its own, where the sandbox gives none and the function has not chosen one.
-    fn scratch(&self, spec: &mut ReplicaSpec) -> Result<Option<scratch::Directory>, String> {
-        let Some(place) = &self.tools.scratch else {
-            return Ok(None);
-        };
-        if self.launch.variable(TMPDIR).is_some() {
-            return Ok(None);
+    /// A temporary directory of its own: its `/tmp`, where the sandbox gives it a root of its own; else its `TMPDIR`,
+    /// unless the function has chosen one.
+    fn scratch(&self, spec: &mut ReplicaSpec) -> Result<scratch::Directory, String> {
+        let machine = self.tools.sandbox.capabilities();
+        let uid = spec.uid.filter(|_| machine.own_uid.is_yes());
+        let directory = self.tools.scratch.directory(&spec.id, uid);
+        let directory =
+            directory.map_err(|error| format!("no temporary directory can be made: {error}"))?;
+        if machine.mount_namespace.is_yes() {
+            spec.tmp = Some(directory.path().to_owned());
+        } else if self.launch.variable(TMPDIR).is_none() {
+            let path = directory.path().to_string_lossy().into_owned();
+            spec.env.push((TMPDIR.to_owned(), path));
         }
-        let own_uid = self.tools.sandbox.capabilities().own_uid.is_yes();
-        let directory = place
-            .directory(&spec.id, spec.uid.filter(|_| own_uid))
-            .map_err(|error| format!("no temporary directory can be made: {error}"))?;
-        let path = directory.path().to_string_lossy().into_owned();
-        spec.env.push((TMPDIR.to_owned(), path));
-        Ok(Some(directory))
+        Ok(directory)
     }
 
     /// Stays with a started replica until it has ended; gives the reason.

@@ -34,7 +34,7 @@ pub(crate) struct Tools {
     /// The address that replicas listen on.
     pub(crate) address: IpAddr,
     /// Gives replicas a temporary directory where the sandbox does not.
-    pub(crate) scratch: Option<Scratch>,
+    pub(crate) scratch: Scratch,
 }
 
 /// What is wished of a function.

@@ -1,7 +1,8 @@
-//! A temporary directory for each replica, where all of them see the machine's /tmp.
+//! A temporary directory on disk for each replica.
 //!
-//! A watchdog keeps its lock file in `TMPDIR` and removes it when it stops: in a shared one, the first replica to go would
-//! take all others out of service.
+//! A watchdog keeps large bodies there: in memory they would count against the function's limit, and the first large upload
+//! would kill the replica. And it keeps its lock file there and removes it when it stops: in a shared directory, the first
+//! replica to go would take all others out of service.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -16,9 +17,16 @@ const PREFIX: &str = "ferro-";
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    /// In the machine's own temporary directory, cleared of what a killed provider left there.
-    pub(crate) fn in_machines_tmp() -> Self {
-        let place = std::env::temp_dir();
+    /// In the machine's directory for large temporary files, cleared of what a killed provider left there. `/tmp` is in
+    /// memory on many machines.
+    pub(crate) fn on_disk() -> Self {
+        let large = Path::new("/var/tmp");
+        let usable = tempfile_can_be_made(large);
+        let place = if usable {
+            large.to_owned()
+        } else {
+            std::env::temp_dir()
+        };
         remove_stale(&place);
         Self(place)
     }
@@ -47,6 +55,17 @@ impl Drop for Directory {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+/// Tried, not guessed: the directory may be missing, read-only, or not ours to write.
+fn tempfile_can_be_made(place: &Path) -> bool {
+    let name = format!(
+        "{PREFIX}{}-probe-{:x}",
+        std::process::id(),
+        fastrand::u64(..)
+    );
+    let probe = place.join(name);
+    fs::create_dir(&probe).is_ok() && fs::remove_dir(&probe).is_ok()
 }
 
 fn remove_stale(place: &Path) {

@@ -95,6 +95,9 @@ pub struct ReplicaSpec {
     pub uid: Option<u32>,
     /// Files below `/var/openfaas/secrets`.
     pub secrets: Vec<(String, Vec<u8>)>,
+    /// Directory of the machine that the replica has for its `/tmp`, and nobody else, where it has a root of its own.
+    /// Without one, `/tmp` is in memory, and counts as memory.
+    pub tmp: Option<PathBuf>,
     /// Memory of all processes of the replica together, in bytes.
     pub memory_limit: Option<u64>,
     /// Thousandths of one CPU.

@@ -186,6 +186,7 @@ impl Shared {
             // Root that cannot be another user must at least not write what is root's.
             read_only: spec.read_only_root || as_root,
             for_root: as_root,
+            tmp: spec.tmp,
             tmp_size_bytes: spec.memory_limit,
         });
         Inside {

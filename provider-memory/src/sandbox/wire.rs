@@ -63,6 +63,7 @@ pub(super) struct Root {
     pub(super) read_only: bool,
     /// The program is root, to whom the machine's devices and kernel settings would obey.
     pub(super) for_root: bool,
+    pub(super) tmp: Option<PathBuf>,
     pub(super) tmp_size_bytes: Option<u64>,
 }
 

@@ -100,3 +100,17 @@ async fn a_function_gets_no_more_cpu_than_it_may_have() {
     // A tenth, and what a period may overrun. However busy the machine is, this only gets less.
     assert!(cpu * 10 <= wall * 3, "{cpu} ms of {wall} ms");
 }
+
+#[tokio::test]
+async fn a_body_larger_than_the_memory_limit_goes_in_and_out() {
+    let provider = Provider::start().await;
+    let limits = json!({"memory": "32Mi"});
+    let echo = limited("echo", "cat", limits);
+    provider.have(&echo).await;
+    let body = "x".repeat(100_000_000);
+    let (status, answer) = provider.call("echo", &body).await;
+    assert_eq!(status, 200, "{answer:.200}");
+    assert!(answer == body);
+    let log = provider.log("echo").await;
+    assert!(!log.contains("memory limit"), "{log}");
+}

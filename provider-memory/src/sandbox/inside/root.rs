@@ -31,7 +31,7 @@ pub(super) fn build(root: &Root, own_pids: bool) -> Result<Option<String>, Words
     mount_system(root)?;
     mount_run(root)?;
     mount_var(root)?;
-    mount_temporary(Path::new("/tmp"), root)?;
+    mount_tmp(root)?;
 
     let mut sealed = vec![PathBuf::from("/"), "/var".into(), SECRETS.into()];
     if root.for_root {
@@ -196,6 +196,18 @@ fn mount_var(root: &Root) -> Result<(), Words> {
     tmpfs(var, "mode=0755")?;
     mirror(var, &["tmp", "openfaas"])?;
     mount_temporary(Path::new("/var/tmp"), root)
+}
+
+/// The replica's own directory on the machine's disk, where it has one: what lies there is no memory of anybody's.
+fn mount_tmp(root: &Root) -> Result<(), Words> {
+    let tmp = Path::new("/tmp");
+    match &root.tmp {
+        None => mount_temporary(tmp, root),
+        Some(directory) => {
+            make_dir(tmp)?;
+            bind(&on_machine(directory), tmp)
+        }
+    }
 }
 
 fn mount_temporary(target: &Path, root: &Root) -> Result<(), Words> {
