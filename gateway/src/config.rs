@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use faas_http::env;
-use faas_http::telemetry::LogFormat;
+use faas_http::telemetry::{LogFormat, LogLevel};
 use url::Url;
 
 faas_http::settings! {
@@ -46,7 +46,7 @@ faas_http::settings! {
         /// Log lines as text or json.
         pub log_format: LogFormat = "text",
         /// Level of the log, or a list of target=level.
-        pub log_level: String = "info",
+        pub log_level: LogLevel = "info",
     }
 }
 

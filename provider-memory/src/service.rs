@@ -242,6 +242,13 @@ fn tell(capabilities: &Capabilities) {
             "functions run as plain processes, not apart from each other; secrets are refused"
         );
     }
+    if let (Support::No(reason), true) = (&capabilities.own_uid, nix::unistd::geteuid().is_root()) {
+        tracing::warn!(
+            reason,
+            "functions run as root, without its rights and with nothing writable but /tmp, but they can read what only root \
+             can; let others enter the functions directory (chmod o+x), so that each gets a user of its own"
+        );
+    }
 }
 
 fn probes() -> Result<reqwest::Client, Error> {

@@ -24,6 +24,9 @@ use crate::linger::Lingering;
 /// Longest request line and headers; more is answered 431. The original's figure.
 const HEADER_LIMIT_BYTES: usize = 1024 * 1024 + 4096;
 
+/// Most headers of a request; more is answered 431.
+const MOST_HEADERS: usize = 2000;
+
 /// Pause after a failed accept (out of descriptors, say), so that the failure does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -153,6 +156,7 @@ impl Connections {
             .header_read_timeout(limit)
             // The buffer alone would let through what happens to arrive in one piece.
             .max_header_size(HEADER_LIMIT_BYTES)
+            .max_headers(MOST_HEADERS)
             .max_buf_size(HEADER_LIMIT_BYTES)
             // Header names look as they always did; scripts that search a response for `X-Call-Id` find it.
             .title_case_headers(true)

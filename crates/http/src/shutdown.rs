@@ -2,7 +2,8 @@
 
 use tokio::signal::unix::{SignalKind, signal as listen};
 
-/// Ends at the first SIGTERM or SIGINT. A process that may not install handlers never ends by itself.
+/// Ends at the first SIGTERM or SIGINT; a second one ends the process at once, with 130, and whatever was in flight is cut.
+/// A process that may not install handlers never ends by itself.
 pub async fn signal() {
     let (Ok(mut term), Ok(mut int)) = (
         listen(SignalKind::terminate()),
@@ -14,5 +15,16 @@ pub async fn signal() {
         _ = term.recv() => "SIGTERM",
         _ = int.recv() => "SIGINT",
     };
-    tracing::info!(signal = name, "draining, then stopping");
+    tracing::info!(
+        signal = name,
+        "draining, then stopping; a second signal stops at once"
+    );
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        tracing::warn!("stopped at once; calls in flight are cut");
+        std::process::exit(130);
+    });
 }

@@ -32,7 +32,11 @@ pub fn decode<T: Wire>(body: &[u8]) -> Result<T, ProviderError> {
         }
     }
     serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| {
-        ProviderError::invalid(error.path().to_string(), error.inner().to_string())
+        let field = match error.path().to_string() {
+            whole if whole == "." => "body".to_owned(),
+            field => field,
+        };
+        ProviderError::invalid(field, error.inner().to_string())
     })
 }
 
@@ -94,6 +98,10 @@ mod tests {
         ] {
             let complaint = complaint::<FunctionDeployment>(body);
             assert!(complaint.starts_with(expected), "{complaint}");
+        }
+        for body in [&b"{}"[..], br#"{"replicas":null}"#] {
+            let complaint = complaint::<ScaleServiceRequest>(body);
+            assert_eq!(complaint, "body: missing field `replicas`");
         }
         for body in [
             &br#"{"replicas":-1}"#[..],

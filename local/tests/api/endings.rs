@@ -206,3 +206,26 @@ async fn a_follower_of_a_log_does_not_hold_up_the_end() {
     assert!(rest.is_ok(), "{rest:?}");
     assert!(local.ended().await.success());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_ctrl_c_does_not_wait_for_calls() {
+    let mut local = Local::start().await;
+    let mark = mark();
+    deploy_marked(&local, 1, &mark).await;
+    local.available("linger-0", 1).await;
+    let call = local
+        .request(Method::POST, "/function/linger-0")
+        .body("go\n")
+        .send();
+    let call = tokio::spawn(call);
+    until("the call to run", async || running(&mark, "sleep") > 0).await;
+    local.signal(Signal::SIGINT);
+    until("the drain", async || local.log().contains("draining")).await;
+    local.signal(Signal::SIGINT);
+    assert_eq!(local.ended().await.code(), Some(130));
+    assert!(call.await.unwrap().is_err());
+    until("its processes to be gone", async || {
+        marked(&mark).is_empty()
+    })
+    .await;
+}

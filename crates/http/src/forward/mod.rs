@@ -46,6 +46,8 @@ const TCP_SILENCE: Duration = Duration::from_secs(5);
 const POOL_IDLE: Duration = Duration::from_secs(20);
 /// Largest response head; more is [`Failure::Broken`]. Bounds memory against an upstream that never ends its headers.
 const HEAD_LIMIT_BYTES: usize = 1024 * 1024;
+/// Most headers of a response; more is [`Failure::Broken`].
+const MOST_HEADERS: usize = 2000;
 
 /// What hops do differently.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +92,7 @@ impl Forwarder {
             .pool_idle_timeout(manner.idle)
             .http1_title_case_headers(true)
             .http1_max_buf_size(HEAD_LIMIT_BYTES)
+            .http1_max_headers(MOST_HEADERS)
             .build(Connector::new(CONNECT_TIMEOUT, TCP_SILENCE));
         Self {
             client,

@@ -121,6 +121,16 @@ async fn headers_up_to_a_mebibyte_pass_and_more_is_431() {
 }
 
 #[tokio::test]
+async fn hundreds_of_headers_pass() {
+    let mut caller = caller().await;
+    let headers: String = (0..500).map(|n| format!("X-H{n}: {n}\r\n")).collect();
+    caller
+        .send(format!("GET / HTTP/1.1\r\nHost: s\r\n{headers}\r\n"))
+        .await;
+    assert!(caller.head().await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
 async fn what_is_no_http_is_400() {
     let mut caller = caller().await;
     caller.send("nonsense\r\n\r\n").await;

@@ -119,15 +119,15 @@ impl FunctionResources {
 
 /// The body of a scale request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct ScaleServiceRequest {
     /// The function; may be left out, the path names it.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub service_name: String,
-    /// Replicas asked for.
+    /// Replicas asked for. Required: a body without it would stop the function.
     pub replicas: u64,
     /// Where the function is; the query may say it too.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub namespace: String,
 }
 
