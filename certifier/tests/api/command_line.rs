@@ -8,8 +8,8 @@ use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::faults::Fault;
-use crate::model::Model;
+use crate::model::{BASIC, Model};
+use crate::switch::Switch;
 
 /// Far less than the suite waits for a replica.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -50,7 +50,7 @@ async fn a_run_prints_a_line_per_check_and_a_summary() {
 
 #[tokio::test]
 async fn a_failure_shows_the_exchange_and_ends_with_1() {
-    let url = Arc::new(Model::gateway(Some(Fault::DeployIs201)))
+    let url = Arc::new(Model::gateway(Some(Switch::DeployIs201)))
         .serve()
         .await;
     let output = certifier(&["--gateway", &url, "--filter", "deploy.accepted"]).await;
@@ -70,7 +70,7 @@ async fn a_failure_shows_the_exchange_and_ends_with_1() {
 
 #[tokio::test]
 async fn json_is_alone_on_standard_output() {
-    let url = Arc::new(Model::gateway(Some(Fault::Unhealthy)))
+    let url = Arc::new(Model::gateway(Some(Switch::Unhealthy)))
         .serve()
         .await;
     let output = certifier(&["--gateway", &url, "--filter", "health", "--report", "json"]).await;
@@ -84,10 +84,7 @@ async fn json_is_alone_on_standard_output() {
 
 #[tokio::test]
 async fn credentials_come_from_a_file_or_a_folder() {
-    let model = Arc::new(Model {
-        authorization: Some("Basic YWRtaW46c2VjcmV0".into()),
-        ..Model::gateway(None)
-    });
+    let model = Arc::new(Model::gateway(None).wanting(BASIC));
     let url = model.serve().await;
     let folder = tempfile::tempdir().unwrap();
     for (name, content) in [
@@ -111,7 +108,7 @@ async fn credentials_come_from_a_file_or_a_folder() {
 
 #[tokio::test]
 async fn ctrl_c_ends_a_run_that_waits_and_removes_what_it_made() {
-    let model = Arc::new(Model::gateway(Some(Fault::NeverAvailable)));
+    let model = Arc::new(Model::gateway(Some(Switch::NeverAvailable)));
     let url = model.serve().await;
     let child = Command::new(env!("CARGO_BIN_EXE_certifier"))
         .args(["--gateway", &url, "--filter", "becomes-available"])
@@ -119,7 +116,7 @@ async fn ctrl_c_ends_a_run_that_waits_and_removes_what_it_made() {
         .spawn()
         .unwrap();
     let deployed = async {
-        while model.functions.lock().unwrap().is_empty() {
+        while model.function_names().is_empty() {
             tokio::task::yield_now().await;
         }
     };
@@ -141,7 +138,7 @@ async fn ctrl_c_ends_a_run_that_waits_and_removes_what_it_made() {
     let out = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{out}");
     assert!(out.contains("the run was interrupted"), "{out}");
-    assert!(model.functions.lock().unwrap().is_empty());
+    assert!(model.function_names().is_empty());
 }
 
 #[tokio::test]

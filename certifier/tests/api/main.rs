@@ -1,9 +1,24 @@
-//! The certifier against a platform that can be made to lie, and against things that are none.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! The certifier's command line and its reports, against the platform in memory of the tests in `faulty`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::result_large_err
+)]
 
 mod command_line;
-mod faults;
-mod honest;
+
+#[path = "../faulty/model/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "shared with the tests in `faulty`, which use all of it"
+)]
 mod model;
-mod strangers;
-mod watchdog;
+
+#[path = "../faulty/switch.rs"]
+#[allow(
+    dead_code,
+    reason = "shared with the tests in `faulty`, which use all of it"
+)]
+mod switch;

@@ -7,8 +7,9 @@ use certifier::{Credentials, Options, run, run_until};
 use serde_json::json;
 use tokio::sync::Notify;
 
-use crate::faults::{Fault, everything};
-use crate::model::{DEFAULT, Function, Model};
+use crate::matrix::everything;
+use crate::model::{BASIC, DEFAULT, Function, Model};
+use crate::switch::Switch;
 
 #[tokio::test]
 async fn an_honest_gateway_passes_everything() {
@@ -51,11 +52,8 @@ async fn only_the_system_api_gets_the_credentials() {
         password: "secret".into(),
     };
     let token = Credentials::Token("t0ken".into());
-    for (credentials, wanted) in [(basic, "Basic YWRtaW46c2VjcmV0"), (token, "Bearer t0ken")] {
-        let model = Arc::new(Model {
-            authorization: Some(wanted.to_owned()),
-            ..Model::gateway(None)
-        });
+    for (credentials, wanted) in [(basic, BASIC), (token, "Bearer t0ken")] {
+        let model = Arc::new(Model::gateway(None).wanting(wanted));
         let options = Options {
             credentials,
             ..everything(model.serve().await)
@@ -68,30 +66,22 @@ async fn only_the_system_api_gets_the_credentials() {
 
 #[tokio::test]
 async fn everything_it_made_is_gone_afterwards_and_nothing_else() {
-    for fault in [None, Some(Fault::NullRefused), Some(Fault::DeployIs201)] {
+    for fault in [None, Some(Switch::NullRefused), Some(Switch::DeployIs201)] {
         let model = Arc::new(Model::gateway(fault));
         let theirs = (DEFAULT.to_owned(), "certify-theirs".to_owned());
-        let function = Function {
-            deployment: json!({"service": theirs.1, "namespace": theirs.0, "annotations": {}}),
-            replicas: 1,
-            calls: 0,
-            log: Vec::new(),
-        };
+        let deployment =
+            json!({"service": theirs.1, "namespace": theirs.0, "annotations": {}, "labels": {}});
+        let function = Function::new(deployment.as_object().unwrap().clone(), 1);
+        model.state().functions.insert(theirs.clone(), function);
         model
-            .functions
-            .lock()
-            .unwrap()
-            .insert(theirs.clone(), function);
-        model
+            .state()
             .secrets
-            .lock()
-            .unwrap()
             .insert(theirs.clone(), b"theirs".to_vec());
 
         run(everything(model.serve().await)).await;
 
-        let functions: Vec<_> = model.functions.lock().unwrap().keys().cloned().collect();
-        let secrets: Vec<_> = model.secrets.lock().unwrap().keys().cloned().collect();
+        let functions = model.function_names();
+        let secrets = model.secret_names();
         assert_eq!(functions, std::slice::from_ref(&theirs));
         assert_eq!(secrets, [theirs]);
     }
@@ -107,10 +97,7 @@ async fn an_interrupted_run_fails_and_still_cleans_up() {
         options,
         |line| {
             if line.rule.id == "call.body-exact" {
-                made.store(
-                    !model.functions.lock().unwrap().is_empty(),
-                    Ordering::SeqCst,
-                );
+                made.store(!model.function_names().is_empty(), Ordering::SeqCst);
                 stop.notify_one();
             }
         },
@@ -122,7 +109,7 @@ async fn an_interrupted_run_fails_and_still_cleans_up() {
         made.load(Ordering::SeqCst),
         "something was there to clean up"
     );
-    assert!(model.functions.lock().unwrap().is_empty());
+    assert!(model.function_names().is_empty());
     assert!(!report.success());
     assert_eq!(report.failed().len(), 1, "{report}");
     assert!(report.skipped().len() > 20, "{report}");

@@ -1,5 +1,6 @@
 //! What is no platform at all is told so, soon and in words.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -7,7 +8,7 @@ use axum::response::Html;
 use certifier::{Options, Report, run};
 use tokio::net::TcpListener;
 
-use crate::model::Model;
+use crate::model::{BASIC, Model};
 
 const SOON: Duration = Duration::from_secs(8);
 
@@ -71,21 +72,18 @@ async fn a_web_server_without_pages() {
 
 #[tokio::test]
 async fn a_gateway_that_wants_credentials() {
-    let model = std::sync::Arc::new(Model {
-        authorization: Some("Basic YWRtaW46c2VjcmV0".into()),
-        ..Model::gateway(None)
-    });
+    let model = Arc::new(Model::gateway(None).wanting(BASIC));
     let (_, text) = refused(Options::gateway(model.serve().await)).await;
     assert!(text.contains("--basic-auth-file"), "{text}");
 }
 
 #[tokio::test]
 async fn a_gateway_taken_for_a_provider_and_the_reverse() {
-    let gateway = std::sync::Arc::new(Model::gateway(None)).serve().await;
+    let gateway = Arc::new(Model::gateway(None)).serve().await;
     let (_, text) = refused(Options::provider(gateway)).await;
     assert!(text.contains("use --gateway"), "{text}");
 
-    let provider = std::sync::Arc::new(Model::provider()).serve().await;
+    let provider = Arc::new(Model::provider()).serve().await;
     let (_, text) = refused(Options::gateway(provider)).await;
     assert!(text.contains("use --provider"), "{text}");
 }
@@ -100,7 +98,7 @@ async fn a_url_that_is_not_plain_http() {
 
 #[tokio::test]
 async fn a_filter_or_a_skip_that_names_no_check() {
-    let url = std::sync::Arc::new(Model::gateway(None)).serve().await;
+    let url = Arc::new(Model::gateway(None)).serve().await;
     let misspelt = vec!["delpoy".to_owned()];
     let filtered = Options {
         filter: misspelt.clone(),

@@ -1,0 +1,139 @@
+//! The matrix: what is wrong with the platform, and which checks say so. No others may.
+//!
+//! `matrix.toml` holds it. After a change of the checks or of the model,
+//! `FAULTY_UPDATE=1 cargo test -p certifier --test faulty` writes it anew, to be read before it is
+//! committed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use certifier::{Credentials, Options, Redirector, Report, rules, run};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::model::{BASIC, Model, PASSWORD, SECOND, USER};
+use crate::switch::Switch;
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faulty/matrix.toml");
+
+const HEADER: &str = "\
+# What is wrong with the platform, and which checks fail. Written by tests/faulty/matrix.rs, which
+# holds the certifier to it: no other check may fail. The switches are described where they are
+# declared, in tests/faulty/switch.rs.
+";
+
+const UPDATE: &str = "FAULTY_UPDATE";
+
+/// So many runs at a time: most of each is waiting for something that will not come.
+const PARALLEL: usize = 16;
+
+/// More failing checks than this need a reason.
+const A_FEW: usize = 4;
+
+/// These have tests of their own: no platform, and no such check.
+const APART: [&str; 2] = ["reach.answers", "selection.matches"];
+
+/// Everything the suite has, with as little waiting as a busy machine allows.
+pub(crate) fn everything(url: String) -> Options {
+    Options {
+        namespaces: vec![SECOND.to_owned()],
+        timeout: Duration::from_millis(1500),
+        credentials: Credentials::Basic {
+            user: USER.to_owned(),
+            password: PASSWORD.to_owned(),
+        },
+        redirector: Some(Redirector {
+            image: "redirector".into(),
+            process: "./handler".into(),
+        }),
+        ..Options::gateway(url)
+    }
+}
+
+type Ids = BTreeSet<&'static str>;
+
+fn failed(report: &Report) -> Ids {
+    report.failed().iter().map(|line| line.rule.id).collect()
+}
+
+/// Runs the whole suite once per switch.
+async fn all() -> BTreeMap<usize, (Ids, Report)> {
+    let turns = Arc::new(Semaphore::new(PARALLEL));
+    let mut runs = JoinSet::new();
+    for (index, &switch) in Switch::ALL.iter().enumerate() {
+        let turns = turns.clone();
+        runs.spawn(async move {
+            let _turn = turns.acquire_owned().await;
+            let url = Arc::new(Model::gateway(Some(switch)).wanting(BASIC))
+                .serve()
+                .await;
+            let report = run(everything(url)).await;
+            (index, (failed(&report), report))
+        });
+    }
+    let mut done = BTreeMap::new();
+    while let Some(run) = runs.join_next().await {
+        done.extend([run.unwrap()]);
+    }
+    done
+}
+
+/// One switch as it stands in the file.
+fn entry(switch: Switch, ids: &Ids) -> String {
+    let mut text = format!("[{switch:?}]\nwrong = {:?}\n", switch.wrong());
+    if let Some(why) = switch.why() {
+        text.push_str(&format!("because = {why:?}\n"));
+    }
+    let ids: Vec<_> = ids.iter().map(|id| format!("{id:?}")).collect();
+    match ids.as_slice() {
+        [] | [_] => text + &format!("fails = [{}]\n", ids.concat()),
+        ids => text + &format!("fails = [\n    {},\n]\n", ids.join(",\n    ")),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_lie_is_found_by_the_checks_that_guard_against_it_and_by_no_others() {
+    let found = all().await;
+    let entries: Vec<_> = found
+        .iter()
+        .map(|(&index, (ids, _))| entry(Switch::ALL[index], ids))
+        .collect();
+    let matrix = format!("{HEADER}\n{}", entries.join("\n"));
+    if std::env::var_os(UPDATE).is_some() {
+        std::fs::write(FILE, &matrix).unwrap();
+    }
+    let committed = std::fs::read_to_string(FILE).unwrap();
+
+    let mut faults = Vec::new();
+    for ((index, (ids, report)), entry) in found.iter().zip(&entries) {
+        let switch = Switch::ALL[*index];
+        if !committed.contains(entry) {
+            faults.push(format!(
+                "{switch:?} is not in the matrix as it is:\n{entry}{report}"
+            ));
+        }
+        if ids.is_empty() {
+            faults.push(format!("{switch:?}: no check notices"));
+        }
+        if ids.len() > A_FEW && switch.why().is_none() {
+            faults.push(format!(
+                "{switch:?}: {} checks fail, without a reason",
+                ids.len()
+            ));
+        }
+    }
+    let guarded = found.values().flat_map(|(ids, _)| ids.iter().copied());
+    for id in uncovered(guarded.collect()) {
+        faults.push(format!("{id} fails under no switch"));
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert_eq!(committed, matrix, "{FILE} is out of date: set {UPDATE}=1");
+}
+
+/// The checks that nothing makes fail.
+fn uncovered(guarded: Ids) -> Vec<&'static str> {
+    let all = rules().into_iter().map(|rule| rule.id);
+    all.filter(|id| !guarded.contains(id) && !APART.contains(id))
+        .collect()
+}

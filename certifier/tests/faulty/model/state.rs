@@ -1,0 +1,117 @@
+//! What the platform knows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
+use tokio::sync::watch;
+
+/// Namespace and name.
+pub(crate) type Key = (String, String);
+
+pub(crate) const DEFAULT: &str = "openfaas-fn";
+pub(crate) const SECOND: &str = "second";
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) functions: BTreeMap<Key, Function>,
+    pub(crate) secrets: BTreeMap<Key, Vec<u8>>,
+    /// Labels and annotations of each.
+    pub(crate) namespaces: BTreeMap<String, Value>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Function {
+    /// As it was sent, under the names of the API.
+    pub(crate) deployment: Map<String, Value>,
+    pub(crate) replicas: u64,
+    pub(crate) created: OffsetDateTime,
+    pub(crate) calls: u64,
+    pub(crate) log: Log,
+}
+
+/// What a function has said. Survives its updates.
+#[derive(Clone)]
+pub(crate) struct Log {
+    pub(crate) lines: Vec<LogLine>,
+    /// How many there are, for those who follow.
+    pub(crate) length: Arc<watch::Sender<usize>>,
+}
+
+#[derive(Clone)]
+pub(crate) struct LogLine {
+    pub(crate) at: OffsetDateTime,
+    pub(crate) instance: String,
+    pub(crate) text: String,
+}
+
+impl State {
+    pub(crate) fn new() -> Self {
+        let marked = json!({"labels": {"openfaas": "1"}, "annotations": {"openfaas": "1"}});
+        let names = [DEFAULT, SECOND];
+        let namespaces = names.map(|name| (name.to_owned(), marked.clone()));
+        Self {
+            namespaces: namespaces.into(),
+            ..Self::default()
+        }
+    }
+}
+
+impl Function {
+    pub(crate) fn new(deployment: Map<String, Value>, replicas: u64) -> Self {
+        Self {
+            deployment,
+            replicas,
+            created: OffsetDateTime::now_utc(),
+            calls: 0,
+            log: Log::new(),
+        }
+    }
+
+    /// A field of the deployment that is a text; empty when it is missing.
+    pub(crate) fn text(&self, key: &str) -> &str {
+        self.deployment
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    }
+
+    /// The entries of a field that is an object of texts.
+    pub(crate) fn entries(&self, key: &str) -> impl Iterator<Item = (&str, &str)> {
+        let object = self.deployment.get(key).and_then(Value::as_object);
+        object
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default()))
+    }
+
+    pub(crate) fn entry(&self, key: &str, name: &str) -> Option<&str> {
+        self.entries(key)
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
+    }
+
+    /// The names of its replicas, as its log gives them.
+    pub(crate) fn instance(&self) -> String {
+        format!("{}-0", self.text("service"))
+    }
+}
+
+impl Log {
+    fn new() -> Self {
+        Self {
+            lines: Vec::new(),
+            length: Arc::new(watch::Sender::new(0)),
+        }
+    }
+
+    pub(crate) fn add(&mut self, instance: &str, text: String) {
+        self.lines.push(LogLine {
+            at: OffsetDateTime::now_utc(),
+            instance: instance.to_owned(),
+            text,
+        });
+        self.length.send_replace(self.lines.len());
+    }
+}
