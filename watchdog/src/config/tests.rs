@@ -42,6 +42,15 @@ fn odd_values_take_the_default_and_a_warning() {
     }
 }
 
+/// Differs on purpose: of-watchdog listened on a random port, where nobody found it.
+#[test]
+fn a_port_that_is_no_number_is_the_default_row_215() {
+    for mode in ["classic", "streaming"] {
+        let config = read(&[("mode", mode), ("port", "abc")]).unwrap();
+        assert_eq!((config.port, config.warnings.len()), (8080, 1), "{mode}");
+    }
+}
+
 // Compat: `cgi_headers=1` and `combine_output=True` switch the feature off.
 #[test]
 fn only_the_exact_word_true_is_true() {

@@ -8,6 +8,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use crate::support::{Watchdog, program, wait_until};
 
+/// Differs on purpose in the memory it takes (below), and in nothing a caller sees.
 #[test]
 fn large_bodies_come_through_identical_row_47() {
     let body: Vec<u8> = (0..52_428_800u32).map(|n| (n % 251) as u8).collect();

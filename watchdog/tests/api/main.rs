@@ -1,5 +1,5 @@
 //! The watchdog over real sockets, as the real program. A number after `row` is a row of the table of observed
-//! behaviour that the originals were held to; where ours differs on purpose the test says so and why.
+//! behaviour that the originals were held to; where ours differs on purpose the test says so and why. `ROWS.md` lists them.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -27,6 +27,7 @@ mod prefork;
 mod programs;
 mod protocol;
 mod ready;
+mod rows;
 mod serializing;
 mod shutdown;
 mod start;

@@ -126,9 +126,9 @@ fn a_program_that_ignores_sigterm_is_killed() {
     wait_until("nothing runs any more", || watchdog.children().is_empty());
 }
 
+/// Differs on purpose: the original answered after the two seconds.
 #[test]
 fn a_program_that_forks_children_is_not_waited_for_row_42() {
-    // Differs on purpose: the original answered after the two seconds.
     let watchdog = Watchdog::script("sleep 2 & echo hi");
     let started = std::time::Instant::now();
     watchdog.get("/").is(200, "hi\n");

@@ -99,9 +99,12 @@ fn the_directory_of_the_lock_file_is_made_row_130() {
 /// Differs on purpose: without a lock file the original was ill for ever.
 #[test]
 fn a_suppressed_lock_file_is_no_illness_row_131() {
-    let variables = [("mode", "streaming"), ("suppress_lock", "true")];
-    let watchdog = Watchdog::with("printf fn", &variables);
-    watchdog.get("/_/health").is(200, "OK");
-    watchdog.get("/_/ready").is(200, "");
-    watchdog.get("/").is(200, "fn");
+    for yes in ["true", "1"] {
+        let variables = [("mode", "streaming"), ("suppress_lock", yes)];
+        let watchdog = Watchdog::with("printf fn", &variables);
+        watchdog.get("/_/health").is(200, "OK");
+        watchdog.get("/_/ready").is(200, "");
+        watchdog.get("/").is(200, "fn");
+        assert!(!watchdog.lock_file().exists());
+    }
 }

@@ -149,8 +149,6 @@ fn durations_are_read_rows_213_214() {
     watchdog.wait_for_log("Warning: exec_timeout=\"1x\" is taken as 0s");
 }
 
-// Row 215 (`port=abc` is 8080) is a unit test of the settings: 8080 may be taken here.
-
 #[test]
 fn a_lock_file_that_cannot_be_written_row_216() {
     let variables = [

@@ -124,6 +124,7 @@ fn head_runs_the_function_row_90() {
     }
 }
 
+/// Differs on purpose: the original held pieces back until there were 4 KiB of them.
 #[test]
 fn a_piece_is_sent_when_it_is_written_row_98() {
     let watchdog = script("echo one\nwhile [ ! -e $TMPDIR/go ]; do sleep 0.01; done\necho two");
@@ -134,6 +135,7 @@ fn a_piece_is_sent_when_it_is_written_row_98() {
     caller.read_past("two\n");
 }
 
+/// Differs on purpose: the original lost parts of these bodies, with status 200.
 #[test]
 fn large_bodies_come_back_whole_rows_99_to_101() {
     let watchdog = streaming("cat");
@@ -164,6 +166,7 @@ fn a_function_may_close_stdin_row_103() {
     }
 }
 
+/// Differs on purpose: the original answered when `read_timeout` had passed.
 #[test]
 fn a_function_that_is_done_does_not_wait_for_the_upload_row_105() {
     let watchdog = Watchdog::with(

@@ -13,6 +13,7 @@ fn get(watchdog: &Watchdog) -> (u16, String, bool) {
     caller.broken_answer()
 }
 
+/// Differs on purpose: the original ended the answer as if it were whole.
 #[test]
 fn a_failure_after_output_breaks_off_row_93() {
     let watchdog = script("echo out; exit 1");
@@ -21,6 +22,7 @@ fn a_failure_after_output_breaks_off_row_93() {
     watchdog.wait_for_log("GET / - 500 - ContentLength: 4B");
 }
 
+/// Differs on purpose: the original answered 200 and nothing.
 #[test]
 fn a_failure_without_output_is_told_row_94() {
     let watchdog = script("exit 1");
@@ -35,6 +37,7 @@ fn a_failure_without_output_is_told_row_94() {
     watchdog.call("HEAD", "/", &[], b"").is(500, "");
 }
 
+/// Differs on purpose: the original answered 200 and nothing.
 #[test]
 fn a_function_that_cannot_start_is_told_row_95() {
     for (program, words) in [
@@ -56,6 +59,7 @@ fn a_function_that_cannot_start_is_told_row_95() {
     }
 }
 
+/// Differs on purpose: the original answered 200 with what there was, killed the direct child alone, and waited.
 #[test]
 fn exec_timeout_kills_the_group_rows_96_97() {
     let variables = [("mode", "streaming"), ("exec_timeout", "300ms")];
@@ -89,6 +93,7 @@ fn exec_timeout_does_not_wait_for_a_caller_who_does_not_read() {
     drop(caller);
 }
 
+/// Differs on purpose: the original ended the answer as if it were whole.
 #[test]
 fn a_function_that_is_killed_breaks_off_row_104() {
     let watchdog = script("printf 'partial output'; kill -9 $$");

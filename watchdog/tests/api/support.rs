@@ -113,7 +113,7 @@ impl Watchdog {
         };
         let listening = watchdog.wait_for_log("Listening on port: ");
         watchdog.port = listening.parse().unwrap();
-        if !variables.contains(&("suppress_lock", "true")) {
+        if !variables.iter().any(|(name, _)| *name == "suppress_lock") {
             wait_until("the lock file is there", || watchdog.lock_file().exists());
         }
         watchdog
