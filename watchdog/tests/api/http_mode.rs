@@ -45,9 +45,15 @@ pub(crate) fn allow(watchdog: &Watchdog, what: &str) {
 /// Asserts what callers get when the function did not answer.
 #[track_caller]
 pub(crate) fn is_fault(answer: &Answer, status: u16) {
-    answer.is(status, "");
-    assert_eq!(answer.header("X-Openfaas-Internal"), Some("of-watchdog"));
+    is_late(answer, status, "");
     assert_eq!(answer.header("Content-Length"), Some("0"));
+}
+
+/// The same with these words.
+#[track_caller]
+pub(crate) fn is_late(answer: &Answer, status: u16, words: &str) {
+    answer.is(status, words);
+    assert_eq!(answer.header("X-Openfaas-Internal"), Some("of-watchdog"));
     assert!(answer.header("X-Duration-Seconds").is_some());
 }
 

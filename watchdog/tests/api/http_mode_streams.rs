@@ -81,6 +81,7 @@ fn an_answer_over_exec_timeout_is_cut_row_162() {
     let mut caller = watchdog.connect();
     caller.send("GET", "/pieces", &[], b"");
     assert_eq!(caller.broken_answer(), (200, "piece 1\n".to_owned(), false));
+    watchdog.wait_for_log("Error copying response body: not whole within exec_timeout=700ms");
     // Long before write_timeout, or the caller's own patience, would have cut it.
     assert!(started.elapsed() < std::time::Duration::from_secs(10));
 }

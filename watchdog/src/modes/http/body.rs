@@ -17,7 +17,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt, Either, Empty, StreamBody};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::fault::Fault;
+use super::fault::{Fault, Limit};
 use crate::access::Access;
 use crate::request;
 use crate::spool::Spool;
@@ -140,17 +140,17 @@ pub(super) struct Answer {
     body: Body,
     /// Read already, to guess the type.
     first: Option<Frame<Bytes>>,
-    deadline: Option<Pin<Box<Sleep>>>,
+    deadline: Option<(Limit, Pin<Box<Sleep>>)>,
     /// Logs the call when the body has ended.
     pub(super) access: Option<Access>,
 }
 
 impl Answer {
-    pub(super) fn new(body: Body, deadline: Option<Instant>) -> Self {
+    pub(super) fn new(body: Body, limit: Option<(Limit, Instant)>) -> Self {
         Self {
             body,
             first: None,
-            deadline: deadline.map(|deadline| Box::pin(sleep_until(deadline))),
+            deadline: limit.map(|(limit, end)| (limit, Box::pin(sleep_until(end)))),
             access: None,
         }
     }
@@ -161,10 +161,12 @@ impl Answer {
             return Ok(None);
         }
         let next = std::future::poll_fn(|cx| self.poll_next(cx)).await;
-        self.first = next.transpose().map_err(|error| match error.kind() {
-            io::ErrorKind::TimedOut => Fault::TimedOut,
-            _ => Fault::Upstream(error.to_string()),
-        })?;
+        self.first = next
+            .transpose()
+            .map_err(|error| match (error.kind(), &self.deadline) {
+                (io::ErrorKind::TimedOut, Some((limit, _))) => Fault::TimedOut(*limit),
+                _ => Fault::Upstream(error.to_string()),
+            })?;
         Ok(self.first.as_ref().and_then(Frame::data_ref))
     }
 
@@ -172,13 +174,12 @@ impl Answer {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             return Poll::Ready(frame.map(|frame| frame.map_err(io::Error::other)));
         }
-        let Some(deadline) = &mut self.deadline else {
+        let Some((limit, deadline)) = &mut self.deadline else {
             return Poll::Pending;
         };
-        deadline
-            .as_mut()
-            .poll(cx)
-            .map(|()| Some(Err(io::ErrorKind::TimedOut.into())))
+        std::task::ready!(deadline.as_mut().poll(cx));
+        let words = format!("not whole within {limit}");
+        Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::TimedOut, words))))
     }
 }
 

@@ -5,15 +5,15 @@ use std::time::Duration;
 use ::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use faas_http::duration;
-use faas_http::forward::{Body, REMAINING_MS};
+use faas_http::forward::{Body, Failure, REMAINING_MS};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::body::Answer;
-use super::fault::Fault;
+use super::fault::{Fault, Limit};
 use crate::access::Access;
 use crate::answer::Response;
-use crate::config::{Config, Limit};
+use crate::config::{self, Config};
 use crate::{request, sniff};
 
 const TIMEOUT: HeaderName = HeaderName::from_static("x-timeout");
@@ -26,10 +26,10 @@ pub(super) struct Call {
     started: Instant,
     /// Whether the caller asks for a stream, which only `write_timeout` ends.
     stream: bool,
-    /// When `exec_timeout` passes, or what the caller gave with `X-Timeout`.
-    deadline: Option<Instant>,
-    /// When the time that the caller gave with `X-Remaining-Ms` passes.
-    patience: Option<Instant>,
+    /// `exec_timeout`, or what the caller gave with `X-Timeout`, and when it passes.
+    limit: Option<(Limit, Instant)>,
+    /// The time that the caller gave with `X-Remaining-Ms`, and when it passes.
+    patience: Option<(Limit, Instant)>,
     /// Taken by the answer: it is logged when its body has ended.
     access: Option<Access>,
 }
@@ -37,15 +37,18 @@ pub(super) struct Call {
 impl Call {
     pub(super) fn of(config: &Config, request: &Request<request::Body>) -> Self {
         let (started, headers) = (Instant::now(), request.headers());
-        let limit = limit(config.exec_timeout, headers);
+        let ends = |limit: Option<Limit>| {
+            let limit = limit?;
+            Some((limit, started.checked_add(limit.time())?))
+        };
         let target = request.uri().path_and_query();
         let target = target.map_or("/", |target| target.as_str());
         let access = Access::of(config, request.method(), target, headers, started);
         Self {
             started,
             stream: names_a_stream(headers, &ACCEPT),
-            deadline: limit.and_then(|limit| started.checked_add(limit)),
-            patience: request::remaining(headers).and_then(|left| started.checked_add(left)),
+            limit: ends(limit(config.exec_timeout, headers)),
+            patience: ends(request::remaining(headers).map(Limit::Remaining)),
             access: Some(access),
         }
     }
@@ -60,20 +63,29 @@ impl Call {
 
     /// What `exec_timeout` leaves.
     pub(super) fn left(&self) -> Option<Duration> {
-        self.deadline.map(until)
+        self.limit.map(|(_, end)| until(end))
+    }
+
+    /// Why it was not forwarded to the end.
+    pub(super) fn fault(&self, failure: Failure) -> Fault {
+        let [limit, left] = [self.limit, self.patience].map(|end| end.map(|(limit, _)| limit));
+        Fault::of(failure, limit, left)
     }
 
     /// For what is done before the request is forwarded, and counts all the same.
     pub(super) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Fault> {
-        match self.deadline.into_iter().chain(self.patience).min() {
-            Some(end) => timeout_at(end, work).await.map_err(|_| Fault::TimedOut),
+        let ends = self.limit.into_iter().chain(self.patience);
+        match ends.min_by_key(|(_, end)| *end) {
+            Some((limit, end)) => timeout_at(end, work)
+                .await
+                .map_err(|_| Fault::TimedOut(limit)),
             None => Ok(work.await),
         }
     }
 
     /// Takes the time that has passed here from what the caller gave.
     pub(super) fn lower_remaining(&self, headers: &mut HeaderMap) {
-        if let Some(patience) = self.patience {
+        if let Some((_, patience)) = self.patience {
             let left = until(patience).as_millis();
             let left = u64::try_from(left).unwrap_or(u64::MAX);
             headers.insert(REMAINING_MS, left.into());
@@ -88,7 +100,7 @@ impl Call {
     ) -> Result<Response, Fault> {
         let (mut head, body) = response.into_parts();
         let endless = self.stream || names_a_stream(&head.headers, &CONTENT_TYPE);
-        let mut body = Answer::new(body, self.deadline.filter(|_| !endless));
+        let mut body = Answer::new(body, self.limit.filter(|_| !endless));
         if has_no_type(method, head.status, &head.headers)
             && let Some(beginning) = body.peek().await?
         {
@@ -125,14 +137,14 @@ fn until(end: Instant) -> Duration {
 }
 
 /// `exec_timeout`, or a shorter `X-Timeout`. Without the first the other has no meaning, and it cannot lift a limit.
-fn limit(exec_timeout: Limit, headers: &HeaderMap) -> Option<Duration> {
+fn limit(exec_timeout: config::Limit, headers: &HeaderMap) -> Option<Limit> {
     let most = exec_timeout.get()?;
     let said = headers.get(TIMEOUT).and_then(|said| said.to_str().ok());
     // A Go duration has units.
     let said = said.filter(|said| said.ends_with(|end: char| end.is_ascii_alphabetic()));
     let said = said.and_then(|said| duration::parse(said).ok());
     let less = said.filter(|said| !said.is_zero() && *said <= most);
-    Some(less.unwrap_or(most))
+    Some(less.map_or(Limit::ExecTimeout(most), Limit::Timeout))
 }
 
 fn names_a_stream(headers: &HeaderMap, name: &HeaderName) -> bool {
@@ -161,22 +173,24 @@ mod tests {
 
     #[test]
     fn a_caller_can_shorten_the_limit_and_not_lift_it() {
-        let second = Limit::new(Duration::from_secs(1));
-        let millis = |millis| Some(Duration::from_millis(millis));
+        let second = config::Limit::new(Duration::from_secs(1));
+        let none = config::Limit::new(Duration::ZERO);
+        let text = |limit: Option<Limit>| limit.map(|limit| limit.to_string());
         for (said, limited) in [
-            ("500ms", millis(500)),
-            ("1s", millis(1000)),
-            ("10s", millis(1000)),
-            ("0s", millis(1000)),
-            ("-1s", millis(1000)),
-            ("1", millis(1000)),
-            ("0", millis(1000)),
-            ("soon", millis(1000)),
+            ("500ms", "X-Timeout=500ms"),
+            ("1s", "X-Timeout=1s"),
+            ("10s", "exec_timeout=1s"),
+            ("0s", "exec_timeout=1s"),
+            ("-1s", "exec_timeout=1s"),
+            ("1", "exec_timeout=1s"),
+            ("0", "exec_timeout=1s"),
+            ("soon", "exec_timeout=1s"),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(TIMEOUT, HeaderValue::from_static(said));
-            assert_eq!(limit(second, &headers), limited, "{said}");
-            assert_eq!(limit(Limit::new(Duration::ZERO), &headers), None, "{said}");
+            let got = text(limit(second, &headers));
+            assert_eq!(got.as_deref(), Some(limited), "{said}");
+            assert_eq!(text(limit(none, &headers)), None, "{said}");
         }
     }
 }

@@ -117,7 +117,7 @@ impl Http {
         );
         let response = forwarded
             .await
-            .map_err(|failure| stall.or(failure.into()))?;
+            .map_err(|failure| stall.or(call.fault(failure)))?;
         call.answers(&method, response).await
     }
 }
