@@ -3,12 +3,15 @@
 //! HTTP libraries time the reading of headers; a caller who does not read its answer is ours to notice.
 
 use std::io;
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 
+use nix::sys::socket::{Shutdown, shutdown};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// The moment after which nothing more is written on a connection.
@@ -64,18 +67,27 @@ impl Drop for Answering {
 
 /// A TCP connection whose writes fail once the deadline has passed.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    read: OwnedReadHalf,
+    /// Shared with whoever watches for the caller's end.
+    write: Arc<OwnedWriteHalf>,
     deadline: WriteDeadline,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Connection {
     pub(crate) fn new(stream: TcpStream, deadline: WriteDeadline) -> Self {
+        let (read, write) = stream.into_split();
         Self {
-            stream,
+            read,
+            write: Arc::new(write),
             deadline,
             timer: None,
         }
+    }
+
+    /// The connection as it is seen by those who must not keep it open.
+    pub(crate) fn downgrade(&self) -> Weak<OwnedWriteHalf> {
+        Arc::downgrade(&self.write)
     }
 
     /// Fails if the deadline has passed; otherwise sees to it that the task wakes when it does.
@@ -100,14 +112,23 @@ impl Connection {
     fn write_with<T>(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        write: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<T>>,
+        write: impl Fn(&OwnedWriteHalf) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
         self.check(cx, false)?;
-        let written = write(Pin::new(&mut self.stream), cx);
-        if written.is_pending() {
-            self.check(cx, true)?;
+        while self
+            .write
+            .as_ref()
+            .as_ref()
+            .poll_write_ready(cx)?
+            .is_ready()
+        {
+            match write(&self.write) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
         }
-        written
+        self.check(cx, true)?;
+        Poll::Pending
     }
 }
 
@@ -117,7 +138,7 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        Pin::new(&mut self.read).poll_read(cx, buffer)
     }
 }
 
@@ -127,7 +148,7 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.write_with(cx, |stream, cx| stream.poll_write(cx, bytes))
+        self.write_with(cx, |stream| stream.try_write(bytes))
     }
 
     fn poll_write_vectored(
@@ -135,11 +156,11 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.write_with(cx, |stream, cx| stream.poll_write_vectored(cx, slices))
+        self.write_with(cx, |stream| stream.try_write_vectored(slices))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.write.is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -148,7 +169,8 @@ impl AsyncWrite for Connection {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let socket = self.write.as_ref().as_ref().as_raw_fd();
+        Poll::Ready(shutdown(socket, Shutdown::Write).map_err(io::Error::from))
     }
 }

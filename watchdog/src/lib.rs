@@ -11,6 +11,7 @@ mod connection;
 mod environment;
 mod flags;
 mod go_text;
+mod hang_up;
 mod health;
 mod lines;
 mod metrics;

@@ -1,8 +1,8 @@
 //! Serving HTTP/1 on a listener: timeouts, limits, and the drain.
 
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Weak;
 use std::time::Duration;
 
 use faas_http::forward::Tunnel;
@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::answer::{self, Response};
 use crate::connection::{Answering, Connection, WriteDeadline};
+use crate::hang_up::{Gone, HangUp, watched};
 
 /// Longest request line and headers; more is answered 431.
 pub(crate) const HEADER_LIMIT_BYTES: usize = 1024 * 1024 + 4096;
@@ -44,17 +45,14 @@ pub(crate) struct Ends {
     pub(crate) remote: SocketAddr,
 }
 
-/// The time for an answer passed; the connection is closed without one.
-#[derive(Debug)]
-struct TooLate;
-
-impl fmt::Display for TooLate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no answer within write_timeout")
-    }
+/// Why a connection is closed without an answer.
+#[derive(Debug, thiserror::Error)]
+enum NoAnswer {
+    #[error("no answer within write_timeout")]
+    TooLate,
+    #[error(transparent)]
+    CallerGone(#[from] Gone),
 }
-
-impl std::error::Error for TooLate {}
 
 impl Server {
     /// Serves until `stop` ends, then closes the listener and waits for the requests in flight, at most `drain`.
@@ -120,10 +118,12 @@ impl Server {
             let Ok(ends) = prepare(&stream) else { return };
             let deadline = WriteDeadline::default();
             let io = Connection::new(stream, deadline.clone());
+            let caller = io.downgrade();
             let service = service_fn(move |mut request| {
                 request.extensions_mut().insert(ends);
-                let answer =
-                    answer_in_time(handler.clone(), request, deadline.clone(), write_timeout);
+                let hang_up = HangUp::of(Weak::clone(&caller));
+                let answered = watched_answer(handler.clone(), request, hang_up);
+                let answer = answer_in_time(answered, deadline.clone(), write_timeout);
                 let (deadline, tunnels) = (deadline.clone(), tunnels.clone());
                 async move {
                     answer
@@ -161,26 +161,39 @@ fn prepare(stream: &TcpStream) -> io::Result<Ends> {
     })
 }
 
-/// The handler's answer, or the end of the connection. Dropped when the caller hangs up.
-async fn answer_in_time<H, F>(
+/// The handler's answer, unless the caller is gone before it. Dropped when the library notices that first.
+async fn watched_answer<H, F>(
     handler: H,
     request: Request<Incoming>,
-    deadline: WriteDeadline,
-    limit: Option<Duration>,
-) -> Result<Response, TooLate>
+    mut hang_up: HangUp,
+) -> Result<(Response, HangUp), NoAnswer>
 where
     H: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response>,
 {
+    let response = tokio::select! {
+        biased;
+        response = handler(request) => response,
+        () = hang_up.seen() => return Err(Gone.into()),
+    };
+    Ok((response, hang_up))
+}
+
+/// The answer, or the end of the connection.
+async fn answer_in_time(
+    answered: impl Future<Output = Result<(Response, HangUp), NoAnswer>>,
+    deadline: WriteDeadline,
+    limit: Option<Duration>,
+) -> Result<Response, NoAnswer> {
     let end = limit.and_then(|limit| Instant::now().checked_add(limit));
     deadline.set(end);
-    let response = match end {
-        Some(end) => timeout_at(end, handler(request))
+    let (response, hang_up) = match end {
+        Some(end) => timeout_at(end, answered)
             .await
-            .map_err(|_| TooLate)?,
-        None => handler(request).await,
+            .map_err(|_| NoAnswer::TooLate)??,
+        None => answered.await?,
     };
-    Ok(answer::holding(response, Answering(deadline)))
+    Ok(watched(response, hang_up, Answering(deadline)))
 }
 
 /// Runs the tunnel of an answer, if it has one, which no deadline ends. Its body is kept meanwhile: the call goes on.

@@ -2,6 +2,10 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::Linger;
 
 use crate::support::PATIENCE;
 
@@ -44,6 +48,25 @@ impl Caller {
     /// Writes bytes; a server that has closed already is for the answer to tell.
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         let _ = self.stream.get_mut().write_all(bytes);
+    }
+
+    /// Begins a large upload, of which the first bytes are on their way, if there is room for them.
+    pub(crate) fn begin_upload(&mut self, target: &str, bytes: usize) {
+        let head =
+            format!("POST {target} HTTP/1.1\r\nHost: h\r\nContent-Length: 100000000\r\n\r\n");
+        self.write(head.as_bytes());
+        let second = Some(Duration::from_secs(1));
+        self.stream.get_ref().set_write_timeout(second).unwrap();
+        self.write(&vec![b'x'; bytes]);
+    }
+
+    /// Hangs up with a reset, as a process that is killed, or a proxy, may do.
+    pub(crate) fn reset(self) {
+        let at_once = nix::libc::linger {
+            l_onoff: 1,
+            l_linger: 0,
+        };
+        setsockopt(self.stream.get_ref(), Linger, &at_once).unwrap();
     }
 
     pub(crate) fn half_close(&self) {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Command;
 
+use crate::caller::Caller;
 use crate::support::{Watchdog, children_of, is_running, wait_until};
 
 /// Two generations of processes that note their numbers.
@@ -30,6 +31,33 @@ fn a_caller_who_hangs_up_stops_the_function_row_79() {
         wait_until("the group is gone", || !is_running(pid));
     }
     wait_until("it is reaped", || watchdog.children().is_empty());
+}
+
+/// The end of such a connection lies behind bytes that nobody reads.
+#[test]
+fn a_caller_who_hangs_up_in_an_upload_that_is_not_read_stops_the_function() {
+    for script in ["sleep 60", "echo begun; sleep 60"] {
+        let variables = [
+            ("mode", "streaming"),
+            ("read_timeout", "90s"),
+            ("write_timeout", "90s"),
+            ("exec_timeout", "90s"),
+            ("max_inflight", "1"),
+        ];
+        let watchdog = Watchdog::script_with(script, &variables);
+        let hang_up: [(usize, fn(Caller)); 2] = [(120_000, drop), (10_000_000, Caller::reset)];
+        for (bytes, hang_up) in hang_up {
+            let mut caller = watchdog.connect();
+            caller.begin_upload("/", bytes);
+            wait_until("it runs", || !watchdog.children().is_empty());
+            hang_up(caller);
+            wait_until("it is stopped", || watchdog.children().is_empty());
+            wait_until("the place is free", || {
+                watchdog.get("/_/ready").status == 200
+            });
+        }
+        watchdog.wait_for_log("POST / - 499");
+    }
 }
 
 #[test]

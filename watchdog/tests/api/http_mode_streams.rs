@@ -238,3 +238,18 @@ fn a_caller_who_leaves_ends_the_call_in_the_function() {
     wait_until("the function knows", || watchdog.path("left").exists());
     watchdog.wait_for_log("GET /slow - 499");
 }
+
+/// The end of its connection lies behind bytes that nobody reads.
+#[test]
+fn a_caller_who_leaves_in_an_upload_that_is_not_read_ends_the_call() {
+    let watchdog = http(&[
+        ("read_timeout", "90s"),
+        ("write_timeout", "90s"),
+        ("exec_timeout", "90s"),
+    ]);
+    let mut caller = watchdog.connect();
+    caller.begin_upload("/deaf", 20_000_000);
+    wait_until("it runs", || watchdog.path("began").exists());
+    caller.reset();
+    watchdog.wait_for_log("POST /deaf - 499");
+}

@@ -176,6 +176,13 @@ def slow(peer, method, target, headers, raw):
     peer.answer("done")
 
 
+def deaf(peer, *_):
+    """Never reads, never answers."""
+    mark("began")
+    wait_for("go")
+    return False
+
+
 def websocket(peer, method, target, headers, raw):
     if headers.get("upgrade", "").lower() != "websocket":
         return peer.answer("no", "426 Upgrade Required")
@@ -250,7 +257,7 @@ def leave(peer, method, target, headers, raw):
 ACTS = {
     f.__name__: f
     for f in (dump, connection, status, special, untyped, packed, pieces, trailers, until_close, hang_up, garbage,
-              many_headers, half, slow, websocket, unasked, echo, too_large, head_sizes, talk, inside, leave)
+              many_headers, half, slow, deaf, websocket, unasked, echo, too_large, head_sizes, talk, inside, leave)
 }
 
 
