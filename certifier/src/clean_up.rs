@@ -1,7 +1,10 @@
 //! Removing what a run made, and nothing else.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream;
 use reqwest::Method;
 use serde_json::json;
 
@@ -13,6 +16,9 @@ use crate::wait::eventually;
 /// Nobody waits longer than this for an interrupted run to end.
 const LONGEST: Duration = Duration::from_secs(20);
 
+/// So many requests at a time.
+const AT_ONCE: usize = 8;
+
 /// Removes everything, functions first: a platform may refuse to remove a secret in use.
 pub(crate) async fn clean_up(platform: &Platform) -> Outcome {
     let made = platform.made().await;
@@ -20,28 +26,73 @@ pub(crate) async fn clean_up(platform: &Platform) -> Outcome {
     for secrets in [false, true] {
         let batch = made.iter().filter(|made| made.is_secret() == secrets);
         let batch: Vec<_> = batch.collect();
-        for made in &batch {
-            // The next step looks whether it is gone, which says more than this answer does.
-            let _ = remove(platform, made).await;
-        }
         eventually(limit, async || all_gone(platform, &batch).await).await?;
     }
     Ok(())
 }
 
+/// Looks what is left, and removes it: an earlier try may have met a deployment still under way.
 async fn all_gone(platform: &Platform, batch: &[&Made]) -> Outcome {
-    let mut left = None;
-    for made in batch {
-        if let Err(failure) = gone(platform, made).await {
-            // Asked again: the first try may have met a deployment still under way.
-            let _ = remove(platform, made).await;
-            left.get_or_insert(failure);
-        }
+    let left = left(platform, batch).await?;
+    let Some((_, failure)) = left.first().cloned() else {
+        return Ok(());
+    };
+    let mut requests = Vec::new();
+    for (made, _) in &left {
+        requests.push(remove(platform, made));
     }
-    left.map_or(Ok(()), Err)
+    // The next look says more than these answers do.
+    stream::iter(requests)
+        .buffer_unordered(AT_ONCE)
+        .collect::<Vec<_>>()
+        .await;
+    Err(failure)
 }
 
-async fn remove(platform: &Platform, made: &Made) -> Outcome<Answer> {
+/// What is still listed. Lists are asked rather than statuses: there are none for secrets.
+async fn left<'a>(platform: &Platform, batch: &[&'a Made]) -> Outcome<Vec<(&'a Made, Failure)>> {
+    let lists: BTreeSet<_> = batch
+        .iter()
+        .map(|made| (list_of(made), made.namespace()))
+        .collect();
+    let mut left = Vec::new();
+    for (path, namespace) in lists {
+        let request = Request::system(Method::GET, format!("{path}?namespace={namespace}"));
+        let answer = platform.client.send(&request).await?;
+        if answer.status == 404 {
+            continue;
+        }
+        let answer = answer.with_success()?;
+        let listed = answer.array()?;
+        let there = |made: &Made| listed.iter().any(|item| item["name"] == made.name());
+        let here = batch
+            .iter()
+            .filter(|made| list_of(made) == path && made.namespace() == namespace);
+        left.extend(
+            here.filter(|made| there(made))
+                .map(|made| (*made, still_there(&answer, made, path))),
+        );
+    }
+    Ok(left)
+}
+
+fn list_of(made: &Made) -> &'static str {
+    match made.is_secret() {
+        true => "/system/secrets",
+        false => "/system/functions",
+    }
+}
+
+fn still_there(answer: &Answer, made: &Made, path: &str) -> Failure {
+    let (name, namespace) = (made.name(), made.namespace());
+    answer.fault(
+        format!("{name} to be gone from {path} in {namespace}"),
+        "it is still listed; please remove it by hand",
+    )
+}
+
+/// Asks for the removal of one thing.
+pub(crate) async fn remove(platform: &Platform, made: &Made) -> Outcome<Answer> {
     let (path, body) = match made {
         Made::Function { name, namespace } => (
             format!("/system/functions?namespace={namespace}"),
@@ -54,36 +105,4 @@ async fn remove(platform: &Platform, made: &Made) -> Outcome<Answer> {
     };
     let request = Request::system(Method::DELETE, path).json(&body);
     platform.client.send(&request).await
-}
-
-/// A list is asked rather than a status: there is none for secrets.
-async fn gone(platform: &Platform, made: &Made) -> Outcome {
-    let (path, name) = match made {
-        Made::Function { name, namespace } => ("/system/functions", (name, namespace)),
-        Made::Secret { name, namespace } => ("/system/secrets", (name, namespace)),
-    };
-    let (name, namespace) = name;
-    let request = Request::system(Method::GET, format!("{path}?namespace={namespace}"));
-    let answer = platform.client.send(&request).await?;
-    if answer.status == 404 {
-        return Ok(());
-    }
-    let answer = answer.with_success()?;
-    let there = answer
-        .array()?
-        .iter()
-        .any(|item| item["name"] == name.as_str());
-    match there {
-        false => Ok(()),
-        true => Err(Failure {
-            expected: format!("{name} to be gone from {path} in {namespace}"),
-            ..answer.fault("", "it is still listed; please remove it by hand")
-        }),
-    }
-}
-
-impl Made {
-    fn is_secret(&self) -> bool {
-        matches!(self, Self::Secret { .. })
-    }
 }

@@ -1,17 +1,19 @@
 //! The command line.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
-use certifier::{Credentials, Options, Redirector};
-use clap::{Parser, ValueEnum};
+use certifier::{Capability, Credentials, Group, Level, Options, Redirector, Rule};
+use clap::Parser;
+
+use crate::files;
 
 /// Checks whether an OpenFaaS-compatible gateway or provider does what its callers rely on.
 ///
 /// Everything it makes has a random name and is removed at the end; functions and secrets of
-/// others are never touched. The exit status is 0 only if nothing failed.
+/// others are never touched. The exit status is 0 if nothing failed, 1 if something did, and 2 if there
+/// was nothing to check or an argument is wrong.
 #[derive(Debug, Parser)]
 #[command(
     name = "certifier",
@@ -39,6 +41,38 @@ pub(crate) struct Arguments {
     /// Leave out checks whose id contains this text; may be repeated
     #[arg(long, value_name = "TEXT")]
     skip: Vec<String>,
+
+    /// Only checks of this group; may be repeated
+    #[arg(long = "group", value_name = "GROUP", value_parser = Group::from_str)]
+    groups: Vec<Group>,
+
+    /// Only checks up to this level: core, standard or full
+    #[arg(long, value_name = "LEVEL", value_parser = Level::from_str, default_value = "full")]
+    level: Level,
+
+    /// Also the checks that take minutes
+    #[arg(long)]
+    long: bool,
+
+    /// So many checks at a time
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = at_least_one)]
+    parallel: usize,
+
+    /// Everything so many times
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+
+    /// The platform can do this, whatever it says; may be repeated
+    #[arg(long = "with", value_name = "CAPABILITY", value_parser = Capability::from_str)]
+    with: Vec<Capability>,
+
+    /// The platform cannot do this: checks that need it are skipped; may be repeated
+    #[arg(long = "without", value_name = "CAPABILITY", value_parser = Capability::from_str)]
+    without: Vec<Capability>,
+
+    /// A list of the skips that are in order, one id a line; any other skip fails the run
+    #[arg(long, value_name = "FILE")]
+    expect_skips: Option<PathBuf>,
 
     /// Longest wait, in seconds, for a condition to come true and for one answer
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
@@ -85,23 +119,76 @@ pub(crate) struct Arguments {
     )]
     redirector_process: String,
 
-    /// How the result is printed; with json, the progress goes to standard error
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(crate) report: Format,
+    /// How the result is reported: text, json, junit or tap, to standard output or with =FILE to a file; may be repeated
+    #[arg(long = "report", value_name = "FORMAT[=FILE]", default_value = "text")]
+    reports: Vec<Output>,
 }
 
-/// How the result is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+/// How a result is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// For people.
     Text,
     /// For machines.
     Json,
+    /// For continuous integration.
+    Junit,
+    /// The Test Anything Protocol.
+    Tap,
+}
+
+/// One report, and where it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Output {
+    pub(crate) format: Format,
+    /// Standard output if `None`.
+    pub(crate) file: Option<PathBuf>,
+}
+
+impl FromStr for Output {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (format, file) = match text.split_once('=') {
+            Some((_, "")) => return Err("there is no file name after =".to_owned()),
+            Some((format, file)) => (format, Some(PathBuf::from(file))),
+            None => (text, None),
+        };
+        let format = match format {
+            "text" => Format::Text,
+            "json" => Format::Json,
+            "junit" => Format::Junit,
+            "tap" => Format::Tap,
+            _ => return Err("there are text, json, junit and tap".to_owned()),
+        };
+        Ok(Self { format, file })
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("a whole number from 1".to_owned()),
+        Ok(number) => Ok(number),
+    }
 }
 
 impl Arguments {
+    pub(crate) fn outputs(&self) -> Vec<Output> {
+        self.reports.clone()
+    }
+
+    /// Whether the list that these arguments ask for has this rule.
+    pub(crate) fn selects(&self, rule: &Rule) -> bool {
+        let part_of = |patterns: &[String]| patterns.iter().any(|part| rule.id.contains(part));
+        (self.filter.is_empty() || part_of(&self.filter))
+            && !part_of(&self.skip)
+            && (self.groups.is_empty() || self.groups.contains(&rule.group))
+            && rule.level <= self.level
+    }
+
     pub(crate) fn options(self) -> anyhow::Result<Options> {
         let credentials = self.credentials()?;
+        let expected_skips = self.expect_skips.as_deref().map(files::skips).transpose()?;
         let options = match (self.gateway, self.provider) {
             (_, Some(url)) => Options::provider(url),
             (Some(url), None) => Options::gateway(url),
@@ -113,6 +200,14 @@ impl Arguments {
             namespaces: self.namespaces,
             filter: self.filter,
             skip: self.skip,
+            groups: self.groups,
+            level: self.level,
+            long: self.long,
+            parallel: self.parallel,
+            repeat: self.repeat,
+            with: self.with,
+            without: self.without,
+            expected_skips,
             timeout: Duration::from_secs(self.timeout),
             credentials,
             image: self.image,
@@ -125,36 +220,11 @@ impl Arguments {
     }
 
     fn credentials(&self) -> anyhow::Result<Credentials> {
-        if let Some(token) = &self.token {
-            return Ok(Credentials::Token(token.clone()));
-        }
-        if let Some(file) = &self.basic_auth_file {
-            let text = line(file)?;
-            let (user, password) = text
-                .split_once(':')
-                .with_context(|| format!("{} does not hold user:password", file.display()))?;
-            return basic(user.to_owned(), password.to_owned());
-        }
-        match &self.basic_auth_dir {
-            Some(folder) => basic(
-                line(&folder.join("basic-auth-user"))?,
-                line(&folder.join("basic-auth-password"))?,
-            ),
-            None => Ok(Credentials::None),
+        match (&self.token, &self.basic_auth_file, &self.basic_auth_dir) {
+            (Some(token), ..) => Ok(Credentials::Token(token.clone())),
+            (_, Some(file), _) => files::credentials(file),
+            (.., Some(folder)) => files::credentials_in(folder),
+            _ => Ok(Credentials::None),
         }
     }
-}
-
-fn basic(user: String, password: String) -> anyhow::Result<Credentials> {
-    ensure!(
-        !user.is_empty() && !password.is_empty(),
-        "the user or the password is empty"
-    );
-    Ok(Credentials::Basic { user, password })
-}
-
-/// Files of credentials usually end in a newline that is not meant.
-fn line(file: &Path) -> anyhow::Result<String> {
-    let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }

@@ -46,7 +46,7 @@ impl fmt::Display for Failure {
 }
 
 /// One aligned field; further lines are indented under the first.
-fn field(out: &mut fmt::Formatter<'_>, name: &str, text: &str) -> fmt::Result {
+pub(crate) fn field(out: &mut fmt::Formatter<'_>, name: &str, text: &str) -> fmt::Result {
     for (index, line) in text.lines().enumerate() {
         let name = if index == 0 { name } else { "" };
         writeln!(out, "    {name:<9} {line}")?;

@@ -8,12 +8,10 @@ use serde_json::Value;
 
 use crate::failure::{Failure, Outcome};
 use crate::options::Credentials;
+use crate::quote::quote;
 
 /// The longest answer worth reading; everything the checks ask for is far shorter.
 const LARGEST_BODY: usize = 16 << 20;
-
-/// As much of a body as a failure quotes.
-const LONGEST_QUOTE: usize = 2000;
 
 /// Sends requests to the platform under test, and follows no redirect.
 pub(crate) struct Client {
@@ -28,7 +26,8 @@ pub(crate) struct Client {
 pub(crate) struct Request {
     method: Method,
     path: String,
-    content_type: &'static str,
+    content_type: Option<&'static str>,
+    headers: Vec<(String, String)>,
     body: Vec<u8>,
     authenticated: bool,
 }
@@ -39,8 +38,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
-    sent: String,
-    elapsed: Duration,
+    pub(crate) sent: String,
+    pub(crate) elapsed: Duration,
 }
 
 impl Client {
@@ -92,10 +91,14 @@ impl Client {
             .http
             .request(request.method.clone(), url)
             .timeout(limit);
+        for (name, value) in &request.headers {
+            out = out.header(name, value);
+        }
         if !request.body.is_empty() {
-            out = out
-                .header("Content-Type", request.content_type)
-                .body(request.body.clone());
+            if let Some(kind) = request.content_type {
+                out = out.header("Content-Type", kind);
+            }
+            out = out.body(request.body.clone());
         }
         match &self.credentials {
             _ if !request.authenticated => out,
@@ -106,13 +109,18 @@ impl Client {
     }
 }
 
+#[allow(
+    dead_code,
+    reason = "a vocabulary: not every word of it is in use at every time"
+)]
 impl Request {
     /// A request of the system API, with credentials if there are any.
     pub(crate) fn system(method: Method, path: impl Into<String>) -> Self {
         Self {
             method,
             path: path.into(),
-            content_type: "application/json",
+            content_type: Some("application/json"),
+            headers: Vec::new(),
             body: Vec::new(),
             authenticated: true,
         }
@@ -122,7 +130,7 @@ impl Request {
     pub(crate) fn call(method: Method, path: impl Into<String>) -> Self {
         Self {
             authenticated: false,
-            content_type: "application/octet-stream",
+            content_type: Some("application/octet-stream"),
             ..Self::system(method, path)
         }
     }
@@ -136,12 +144,34 @@ impl Request {
         self
     }
 
+    /// Another content type than the usual one, or none. Only a request with a body has one.
+    pub(crate) fn content_type(mut self, kind: Option<&'static str>) -> Self {
+        self.content_type = kind;
+        self
+    }
+
+    /// One more header; a repeated name is sent twice.
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// No credentials, although this is the system API.
+    pub(crate) fn without_credentials(mut self) -> Self {
+        self.authenticated = false;
+        self
+    }
+
     fn describe(&self, base: &str) -> String {
-        let line = format!("{} {base}{}", self.method, self.path);
-        match self.body.is_empty() {
-            true => line,
-            false => format!("{line}\n{}", quote(&self.body)),
+        let mut text = format!("{} {base}{}", self.method, self.path);
+        for (name, value) in &self.headers {
+            text.push_str(&format!("\n{name}: {}", quote(value.as_bytes())));
         }
+        if !self.body.is_empty() {
+            text.push('\n');
+            text.push_str(&quote(&self.body));
+        }
+        text
     }
 }
 
@@ -154,6 +184,28 @@ impl Answer {
         let wanted: Vec<_> = wanted.iter().map(u16::to_string).collect();
         let got = format!("status {}", self.status);
         Err(self.fault(format!("status {}", wanted.join(" or ")), got))
+    }
+
+    /// The request is refused with one of these statuses and a reason: a line of plain text.
+    #[allow(
+        dead_code,
+        reason = "a vocabulary: not every word of it is in use at every time"
+    )]
+    pub(crate) fn refused(self, wanted: &[u16]) -> Outcome {
+        let answer = self.with_status(wanted)?;
+        let text = answer.text();
+        let expected = "the reason as one line of text";
+        if text.trim().is_empty() {
+            return Err(answer.fault(expected, "an empty body"));
+        }
+        let kind = answer.header("content-type");
+        if text.trim_start().starts_with('<') || kind.starts_with("text/html") {
+            return Err(answer.fault(expected, "a page"));
+        }
+        match text.trim_end().lines().count() {
+            1 => Ok(()),
+            lines => Err(answer.fault(expected, format!("{lines} lines"))),
+        }
     }
 
     /// The answer, if its status is any success.
@@ -199,7 +251,8 @@ impl Answer {
         }
     }
 
-    fn describe(&self) -> String {
+    /// The whole answer as text.
+    pub(crate) fn describe(&self) -> String {
         let mut text = format!(
             "status {} after {} ms",
             self.status,
@@ -248,48 +301,4 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-/// Bytes as they can be shown: a report is printed on terminals.
-fn quote(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let mut quoted = String::new();
-    for character in text.chars().take(LONGEST_QUOTE) {
-        match character {
-            '\n' | '\t' => quoted.push(character),
-            _ if character.is_control() => quoted.extend(character.escape_default()),
-            _ => quoted.push(character),
-        }
-    }
-    if text.chars().nth(LONGEST_QUOTE).is_some() {
-        quoted.push_str(&format!("… ({} bytes)", bytes.len()));
-    }
-    quoted
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_terminal_would_act_on_is_escaped() {
-        for (bytes, quoted) in [
-            (&b"plain\n\ttext"[..], "plain\n\ttext"),
-            (b"\x1b[31m", "\\u{1b}[31m"),
-            (b"nul \0, return \r", "nul \\u{0}, return \\r"),
-            (b"\xff", "\u{fffd}"),
-        ] {
-            assert_eq!(quote(bytes), quoted);
-        }
-    }
-
-    #[test]
-    fn a_long_body_is_cut_and_its_length_told() {
-        let quoted = quote("ü".repeat(3000).as_bytes());
-        assert!(quoted.ends_with("ü… (6000 bytes)"));
-        assert_eq!(
-            quoted.chars().filter(|&character| character == 'ü').count(),
-            LONGEST_QUOTE
-        );
-    }
 }

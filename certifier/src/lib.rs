@@ -1,22 +1,34 @@
 #![doc = include_str!("../README.md")]
 
+mod capability;
 mod check;
 mod checks;
 mod clean_up;
+mod detect;
 mod failure;
 mod http;
+mod journal;
+mod mask;
 mod options;
 mod plan;
 mod platform;
+mod quote;
 mod report;
+mod round;
+mod rule;
 mod run;
+mod skips;
 mod target;
 mod view;
 mod wait;
+mod words;
 
-pub use check::Rule;
+pub use capability::{Capability, Claim};
 pub use failure::Failure;
-pub use options::{Credentials, Entry, Options, Redirector};
+pub use journal::Exchange;
+pub use options::{Credentials, Entry, Options, Probe, Redirector};
 pub use plan::rules;
 pub use report::{Line, Report, Verdict};
-pub use run::{run, run_until};
+pub use rule::{Door, Group, Level, Rule};
+pub use run::{Event, run, run_until, run_watched};
+pub use skips::Allowed;

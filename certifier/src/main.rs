@@ -1,75 +1,97 @@
 //! The certifier: read the command line, run, report.
 
 mod cli;
+mod files;
+mod progress;
+mod signals;
 
+use std::fs;
 use std::io::Write;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
 
-use certifier::{Line, Report, rules, run_until};
-use cli::{Arguments, Format};
+use certifier::{Report, rules, run_watched};
+use cli::{Arguments, Format, Output};
+use progress::{Progress, Stream};
+
+/// Something failed.
+const FAILED: u8 = 1;
+
+/// There was nothing to check, or the question makes no sense.
+const COULD_NOT_RUN: u8 = 2;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    match certify(Arguments::parse()).await {
+        Ok(code) => code,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "certifier: {error:#}");
+            ExitCode::from(COULD_NOT_RUN)
+        }
+    }
+}
+
+async fn certify(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if arguments.list {
-        list()?;
+        list(&arguments)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let format = arguments.report;
-    let report = run_until(
-        arguments.options()?,
-        |line| show(line, format),
-        interrupted()?,
-    )
-    .await;
-    print(&report, format)?;
-    Ok(match report.success() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    })
-}
-
-fn list() -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    for rule in rules() {
-        writeln!(
-            out,
-            "{}\n    {}\n    From: {}.",
-            rule.id, rule.says, rule.source
-        )?;
-    }
-    Ok(())
-}
-
-/// A machine reads standard output, so the progress is for standard error then.
-fn show(line: &Line, format: Format) {
-    // Nobody is left to tell when the terminal has gone; the clean-up must still happen.
-    let _ = match format {
-        Format::Text => writeln!(std::io::stdout(), "{line}"),
-        Format::Json => writeln!(std::io::stderr(), "{line}"),
+    let outputs = arguments.outputs();
+    let to_output = |output: &Output| output.file.is_none() && output.format != Format::Text;
+    let stream = match outputs.iter().any(to_output) {
+        true => Stream::Error,
+        false => Stream::Output,
     };
+    let mut progress = Progress::new(stream);
+    let options = arguments.options()?;
+    let stop = signals::first()?;
+    let report = run_watched(options, |event| progress.see(event), stop).await;
+    for output in outputs {
+        write(&report, &output)?;
+    }
+    Ok(match (report.could_run(), report.success()) {
+        (false, _) => ExitCode::from(COULD_NOT_RUN),
+        (true, false) => ExitCode::from(FAILED),
+        (true, true) => ExitCode::SUCCESS,
+    })
 }
 
-fn print(report: &Report, format: Format) -> anyhow::Result<()> {
+/// The checks that these arguments select.
+fn list(arguments: &Arguments) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    match format {
-        Format::Text => write!(out, "{report}")?,
-        Format::Json => writeln!(out, "{:#}", report.to_json())?,
+    for rule in rules().into_iter().filter(|rule| arguments.selects(rule)) {
+        let (id, group, level, says) = (rule.id, rule.group, rule.level, rule.says);
+        writeln!(out, "{id}\n    {says}\n    From: {}.", rule.source)?;
+        write!(out, "    Group {group}, level {level}")?;
+        if !rule.case.is_empty() {
+            write!(out, ", case {}", rule.case)?;
+        }
+        for need in rule.needs {
+            write!(out, ", needs {need}")?;
+        }
+        let marks = [(rule.long, "long"), (rule.alone, "alone")];
+        for (_, mark) in marks.iter().filter(|(there, _)| *there) {
+            write!(out, ", {mark}")?;
+        }
+        writeln!(out)?;
     }
     Ok(())
 }
 
-/// Completes at the first Ctrl-C or SIGTERM.
-fn interrupted() -> anyhow::Result<impl Future<Output = ()> + Send> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+fn write(report: &Report, output: &Output) -> anyhow::Result<()> {
+    let text = match output.format {
+        Format::Text => report.to_string(),
+        Format::Json => format!("{:#}\n", report.to_json()),
+        Format::Junit => report.to_junit(),
+        Format::Tap => report.to_tap(),
+    };
+    match &output.file {
+        Some(file) => {
+            fs::write(file, text).with_context(|| format!("writing {}", file.display()))?;
         }
-    })
+        None => std::io::stdout().lock().write_all(text.as_bytes())?,
+    }
+    Ok(())
 }

@@ -1,7 +1,12 @@
 //! What to certify, and how.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
+
+use crate::capability::Capability;
+use crate::rule::{Group, Level};
+use crate::skips::Allowed;
 
 /// Everything a run needs to know. Start from [`Options::gateway`] or [`Options::provider`].
 #[derive(Clone, Debug)]
@@ -16,6 +21,22 @@ pub struct Options {
     pub filter: Vec<String>,
     /// Leave out checks whose id contains one of these.
     pub skip: Vec<String>,
+    /// Only checks of these groups; all if empty.
+    pub groups: Vec<Group>,
+    /// Only checks up to this level.
+    pub level: Level,
+    /// Also the checks that take minutes.
+    pub long: bool,
+    /// So many checks at a time.
+    pub parallel: usize,
+    /// Everything so many times, each time with new names.
+    pub repeat: u32,
+    /// What the platform can do, whatever it says.
+    pub with: Vec<Capability>,
+    /// What the platform cannot do, whatever it says.
+    pub without: Vec<Capability>,
+    /// The skips that are in order; any other fails the run. `None`: all are.
+    pub expected_skips: Option<Vec<Allowed>>,
     /// The longest wait for one condition to come true, and for one answer.
     pub timeout: Duration,
     /// What is sent to the system API.
@@ -26,6 +47,8 @@ pub struct Options {
     pub registry_prefix: String,
     /// The function that answers with a redirect; without it that check is skipped.
     pub redirector: Option<Redirector>,
+    /// The function that does as each call says; without it checks that need it are skipped.
+    pub probe: Option<Probe>,
 }
 
 /// Where the platform is entered. The URL is plain `http`, with or without a path.
@@ -63,6 +86,17 @@ pub struct Redirector {
     pub process: String,
 }
 
+/// A function that does as each call says; FUNCTIONS.md has its language.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// Its image.
+    pub image: String,
+    /// Its process.
+    pub process: String,
+    /// Variables it is deployed with, such as `mode` and `upstream_url`.
+    pub environment: BTreeMap<String, String>,
+}
+
 impl Options {
     /// A run through the gateway at `url`, everything else at its default.
     pub fn gateway(url: impl Into<String>) -> Self {
@@ -81,11 +115,20 @@ impl Options {
             namespaces: Vec::new(),
             filter: Vec::new(),
             skip: Vec::new(),
+            groups: Vec::new(),
+            level: Level::Full,
+            long: false,
+            parallel: 4,
+            repeat: 1,
+            with: Vec::new(),
+            without: Vec::new(),
+            expected_skips: None,
             timeout: Duration::from_secs(60),
             credentials: Credentials::None,
             image: "functions/alpine:latest".into(),
             registry_prefix: "docker.io".into(),
             redirector: None,
+            probe: None,
         }
     }
 

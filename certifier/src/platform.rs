@@ -1,13 +1,14 @@
 //! The platform under test: how it is reached, and what this run has made on it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
 
+use crate::capability::Claims;
 use crate::failure::{Failure, Outcome};
 use crate::http::{Answer, Client, Request};
 use crate::options::{Entry, Options};
@@ -25,6 +26,24 @@ pub(crate) enum Made {
     Secret { name: String, namespace: String },
 }
 
+impl Made {
+    pub(crate) fn is_secret(&self) -> bool {
+        matches!(self, Self::Secret { .. })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Function { name, .. } | Self::Secret { name, .. } => name,
+        }
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        match self {
+            Self::Function { namespace, .. } | Self::Secret { namespace, .. } => namespace,
+        }
+    }
+}
+
 /// A function that several checks look at: deployed by the first, kept for the rest.
 type Shared = Arc<OnceCell<Outcome<Answer>>>;
 
@@ -38,6 +57,7 @@ pub(crate) struct Platform {
     pub(crate) for_calls: Patience,
     prefix: String,
     made: Mutex<Vec<Made>>,
+    pub(crate) claims: OnceLock<Claims>,
     shared: Mutex<HashMap<(String, String), Shared>>,
 }
 
@@ -59,6 +79,7 @@ impl Platform {
             for_calls: Patience::default(),
             prefix: prefix(),
             made: Mutex::default(),
+            claims: OnceLock::new(),
             shared: Mutex::default(),
         })
     }
@@ -70,11 +91,21 @@ impl Platform {
 
     /// Remembers something for the clean-up. To be called *before* it is asked for: a request
     /// that is cut off may still have been carried out.
+    ///
+    /// Only what bears this run's prefix is ever removed.
     pub(crate) async fn remember(&self, made: Made) {
+        if !made.name().contains(&self.prefix) {
+            return;
+        }
         let mut all = self.made.lock().await;
         if !all.contains(&made) {
             all.push(made);
         }
+    }
+
+    /// How long the first questions may take.
+    pub(crate) fn first_answer(&self) -> Duration {
+        FIRST_ANSWER.min(self.options.timeout)
     }
 
     pub(crate) async fn made(&self) -> Vec<Made> {
@@ -90,7 +121,7 @@ impl Platform {
     /// Whether this is the kind of platform it was said to be. The words are for someone who
     /// has mistyped a port, not for the author of a provider.
     pub(crate) async fn reach(&self) -> Outcome {
-        let limit = FIRST_ANSWER.min(self.options.timeout);
+        let limit = self.first_answer();
         let request = Request::system(Method::GET, INFO);
         let answer = self.client.send_within(&request, limit).await;
         let answer = answer.map_err(|failure| self.nobody(failure))?;

@@ -2,132 +2,201 @@
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::check::Rule;
-use crate::checks;
 use crate::clean_up::clean_up;
+use crate::detect;
 use crate::failure::{Failure, Outcome};
+use crate::mask::Mask;
 use crate::options::Options;
-use crate::plan::{CLEAN_UP, Planned, REACH, SELECTION, plan};
+use crate::plan::{CLEAN_UP, Planned, REACH, SELECTION, SKIPS, plan};
 use crate::platform::Platform;
 use crate::report::{Line, Report, Verdict};
-use crate::target::Target;
+use crate::round::round;
+use crate::rule::Rule;
+use crate::skips::only_allowed;
+
+/// What happens in a run, as it happens.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// So many lines will come, in each round.
+    Planned(usize),
+    /// This is being tried now, in this namespace.
+    Started(&'a Rule, &'a str),
+    /// This is the result.
+    Finished(&'a Line),
+}
 
 /// Runs every check that `options` select and removes what they made.
 pub async fn run(options: Options) -> Report {
     run_until(options, |_| {}, std::future::pending()).await
 }
 
-/// The same, telling `observe` each line as it comes. When `stop` completes the check at work is
-/// given up and fails, the rest is skipped, and what was made is removed all the same.
+/// The same, telling `observe` each line as it comes. When `stop` completes the checks at work are
+/// given up and fail, the rest is skipped, and what was made is removed all the same.
 pub async fn run_until(
     options: Options,
-    observe: impl FnMut(&Line) + Send,
+    mut observe: impl FnMut(&Line) + Send,
     stop: impl Future<Output = ()> + Send,
 ) -> Report {
-    let mut progress = Progress {
+    let lines = |event: Event<'_>| {
+        if let Event::Finished(line) = event {
+            observe(line);
+        }
+    };
+    run_watched(options, lines, stop).await
+}
+
+/// The same, telling everything.
+pub async fn run_watched(
+    options: Options,
+    observe: impl FnMut(Event<'_>) + Send,
+    stop: impl Future<Output = ()> + Send,
+) -> Report {
+    let mut story = Story {
         lines: Vec::new(),
-        started: Instant::now(),
+        round: 1,
+        mask: Mask::new(&options.credentials),
         observe,
     };
+    let started = Instant::now();
     let url = options.entry.url().to_owned();
-    let checks = checks::all();
-    match plan(&checks, &options) {
-        Ok(planned) => carry_out(options, planned, &mut progress, pin!(stop)).await,
-        Err(failure) => progress.add(SELECTION, None, Verdict::Failed(failure), Duration::ZERO),
+    let mut claims = Vec::new();
+    match plan(&options) {
+        Ok(planned) => {
+            let mut stop = pin!(stop);
+            for number in 1..=options.repeat.max(1) {
+                story.round = number;
+                let ended = one_round(&options, &planned, &mut story, stop.as_mut()).await;
+                claims = ended.claims;
+                if !ended.go_on {
+                    break;
+                }
+            }
+        }
+        Err(failure) => story.of_the_run(SELECTION, Err(failure), Instant::now()),
+    }
+    if let Some(allowed) = &options.expected_skips {
+        let outcome = only_allowed(&story.lines, allowed);
+        story.of_the_run(SKIPS, outcome, Instant::now());
     }
     Report {
         url,
-        lines: progress.lines,
-        elapsed: progress.started.elapsed(),
+        lines: story.lines,
+        claims,
+        elapsed: started.elapsed(),
     }
 }
 
-async fn carry_out<O: FnMut(&Line)>(
-    options: Options,
-    planned: Vec<Planned<'_>>,
-    progress: &mut Progress<O>,
-    mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
-) {
+/// How a round ended.
+struct Ended {
+    claims: Vec<(crate::Capability, crate::Claim)>,
+    go_on: bool,
+}
+
+async fn one_round<O: FnMut(Event<'_>) + Send>(
+    options: &Options,
+    planned: &[Planned],
+    story: &mut Story<O>,
+    stop: Pin<&mut (impl Future<Output = ()> + Send)>,
+) -> Ended {
     let started = Instant::now();
     let platform = match reach(options).await {
         Ok(platform) => platform,
         Err(failure) => {
-            progress.add(REACH, None, Verdict::Failed(failure), started.elapsed());
-            return progress.skip(planned, "there is nothing to check");
+            story.of_the_run(REACH, Err(failure), started);
+            story.skip(planned.to_vec(), "there is nothing to check");
+            return Ended {
+                claims: Vec::new(),
+                go_on: false,
+            };
         }
     };
-    progress.add(REACH, None, Verdict::Passed, started.elapsed());
-
-    let mut planned = planned.into_iter();
-    while let Some(next) = planned.next() {
-        let started = Instant::now();
-        let target = Target::new(platform.clone(), next.namespace.clone());
-        let verdict = match &next.skipped {
-            Some(reason) => Verdict::Skipped(reason.clone()),
-            None => tokio::select! {
-                outcome = next.check.run(target) => verdict(outcome),
-                () = stop.as_mut() => {
-                    let failure = Failure::new("time to finish", "the run was interrupted");
-                    progress.of(&next, Verdict::Failed(failure), started.elapsed());
-                    progress.skip(planned.collect(), "the run was interrupted");
-                    break;
-                }
-            },
-        };
-        progress.of(&next, verdict, started.elapsed());
-    }
+    story.of_the_run(REACH, Ok(()), started);
+    let claims = platform.claims.get().cloned().unwrap_or_default();
+    let go_on = round(&platform, &claims, planned, story, stop).await;
 
     let started = Instant::now();
     let outcome = clean_up(&platform).await;
-    progress.add(CLEAN_UP, None, verdict(outcome), started.elapsed());
+    story.of_the_run(CLEAN_UP, outcome, started);
+    Ended {
+        claims: claims.all().collect(),
+        go_on,
+    }
 }
 
-async fn reach(options: Options) -> Outcome<Arc<Platform>> {
-    let platform = Platform::new(options)?;
+async fn reach(options: &Options) -> Outcome<Arc<Platform>> {
+    let platform = Platform::new(options.clone())?;
     platform.reach().await?;
+    let claims = detect::claims(&platform).await;
+    platform.claims.get_or_init(|| claims);
     Ok(Arc::new(platform))
 }
 
-fn verdict(outcome: Outcome) -> Verdict {
-    match outcome {
-        Ok(()) => Verdict::Passed,
-        Err(failure) => Verdict::Failed(failure),
-    }
-}
-
 /// The lines so far, and whoever wants to see them come.
-struct Progress<O> {
+pub(crate) struct Story<O> {
     lines: Vec<Line>,
-    started: Instant,
+    round: u32,
+    mask: Mask,
     observe: O,
 }
 
-impl<O: FnMut(&Line)> Progress<O> {
-    fn add(&mut self, rule: Rule, namespace: Option<String>, verdict: Verdict, elapsed: Duration) {
-        let line = Line {
-            rule,
-            namespace,
-            verdict,
-            elapsed,
-        };
-        (self.observe)(&line);
+impl<O: FnMut(Event<'_>) + Send> Story<O> {
+    pub(crate) fn tell(&mut self, event: Event<'_>) {
+        (self.observe)(event);
+    }
+
+    /// A line of a round, on which nothing secret stands any more.
+    pub(crate) fn add(&mut self, mut line: Line) {
+        line.round = self.round;
+        self.mask_line(&mut line);
+        self.tell(Event::Finished(&line));
         self.lines.push(line);
     }
 
-    fn of(&mut self, planned: &Planned<'_>, verdict: Verdict, elapsed: Duration) {
-        let namespace = Some(planned.namespace.clone());
-        self.add(planned.check.rule, namespace, verdict, elapsed);
+    /// Where the lines of the present round begin; they are put in order when it is over.
+    pub(crate) fn mark(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Puts the lines since `mark` into the order of the plan: they came as they ended.
+    pub(crate) fn sort_since(&mut self, mark: usize, order: impl Fn(&Line) -> usize) {
+        self.lines[mark..].sort_by_key(order);
     }
 
     /// Skips the rest without a word for each: they all have one reason, and that has been said.
-    fn skip(&mut self, planned: Vec<Planned<'_>>, reason: &str) {
+    pub(crate) fn skip(&mut self, planned: Vec<Planned>, reason: &str) {
+        let round = self.round;
         self.lines.extend(planned.into_iter().map(|planned| Line {
-            rule: planned.check.rule,
-            namespace: Some(planned.namespace),
-            verdict: Verdict::Skipped(reason.to_owned()),
-            elapsed: Duration::ZERO,
+            round,
+            ..Line::skipped(planned.check.rule, Some(planned.namespace), reason)
         }));
+    }
+
+    fn of_the_run(&mut self, rule: Rule, outcome: Outcome, started: Instant) {
+        let verdict = match outcome {
+            Ok(()) => Verdict::Passed,
+            Err(failure) => Verdict::Failed(failure),
+        };
+        self.add(Line::new(rule, None, verdict, started.elapsed()));
+    }
+
+    fn mask_line(&self, line: &mut Line) {
+        let Verdict::Failed(Failure {
+            expected,
+            got,
+            sent,
+            received,
+        }) = &mut line.verdict
+        else {
+            return line.exchanges.clear();
+        };
+        for text in [expected, got, sent, received] {
+            *text = self.mask.apply(text);
+        }
+        for exchange in &mut line.exchanges {
+            exchange.sent = self.mask.apply(&exchange.sent);
+            exchange.received = self.mask.apply(&exchange.received);
+        }
     }
 }

@@ -1,13 +1,16 @@
 //! One namespace of the platform under test, in the words of an operator.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
+use crate::clean_up::remove;
 use crate::failure::Outcome;
 use crate::http::{Answer, Request};
+use crate::journal::Journal;
 use crate::options::Options;
 use crate::platform::{Made, Platform};
 use crate::view::View;
@@ -20,6 +23,12 @@ const SECRETS: &str = "/system/secrets";
 pub(crate) struct Target {
     platform: Arc<Platform>,
     pub(crate) namespace: String,
+    /// Begins every name. Other in each tested namespace: the same check runs in both at a time, and a platform that
+    /// mixes namespaces up must fail the check for that, and no other.
+    prefix: String,
+    journal: Journal,
+    /// What this check alone has made, to be removed when it is done.
+    own: Arc<Mutex<Vec<Made>>>,
 }
 
 /// A function of the suite. `more` holds what its deployment says beyond the usual.
@@ -30,16 +39,49 @@ pub(crate) struct Sample {
 }
 
 impl Target {
-    pub(crate) fn new(platform: Arc<Platform>, namespace: String) -> Self {
+    pub(crate) fn new(platform: Arc<Platform>, namespace: String, journal: Journal) -> Self {
+        let prefix = match namespace == platform.options.default_namespace {
+            true => platform.prefix().to_owned(),
+            false => format!("{}-b", platform.prefix()),
+        };
         Self {
             platform,
             namespace,
+            prefix,
+            journal,
+            own: Arc::default(),
         }
     }
 
     /// The same platform, in another namespace.
     pub(crate) fn in_namespace(&self, namespace: &str) -> Self {
-        Self::new(self.platform.clone(), namespace.to_owned())
+        Self {
+            namespace: namespace.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// The same target, except that what is made is kept to the end of the run, for others.
+    fn keeping(&self) -> Self {
+        Self {
+            own: Arc::default(),
+            ..self.clone()
+        }
+    }
+
+    /// Remembers something to be removed, first by this check, then by the run. To be called before it is asked for.
+    async fn remember(&self, made: Made) {
+        self.platform.remember(made.clone()).await;
+        self.own.lock().await.push(made);
+    }
+
+    /// Removes what this check has made, so that it does not weigh on the others. The run itself looks again at its end.
+    pub(crate) async fn tidy(&self) {
+        let mut own = self.own.lock().await.split_off(0);
+        own.sort_by_key(Made::is_secret);
+        for made in own {
+            let _ = remove(&self.platform, &made).await;
+        }
     }
 
     pub(crate) fn options(&self) -> &Options {
@@ -52,11 +94,19 @@ impl Target {
 
     /// The name on the platform of what the suite calls `short`.
     pub(crate) fn name(&self, short: &str) -> String {
-        format!("{}-{short}", self.platform.prefix())
+        format!("{}-{short}", self.prefix)
     }
 
+    /// Sends one request, and keeps it for the report.
     pub(crate) async fn send(&self, request: Request) -> Outcome<Answer> {
-        self.platform.client.send(&request).await
+        let started = Instant::now();
+        let outcome = self.platform.client.send(&request).await;
+        let (sent, received) = match &outcome {
+            Ok(answer) => (answer.sent.clone(), answer.describe()),
+            Err(failure) => (failure.sent.clone(), failure.got.clone()),
+        };
+        self.journal.write(sent, received, started.elapsed());
+        outcome
     }
 
     pub(crate) async fn get(&self, path: &str) -> Outcome<Answer> {
@@ -82,12 +132,21 @@ impl Target {
 
     /// Deploys, and says what came back, whatever that is.
     pub(crate) async fn deploy(&self, short: &str, process: &str, more: Value) -> Outcome<Answer> {
-        let (name, namespace) = (self.name(short), self.namespace.clone());
-        self.platform
-            .remember(Made::Function { name, namespace })
-            .await;
         let body = self.deployment(short, process, more);
-        self.send(Request::system(Method::POST, FUNCTIONS).json(&body))
+        self.write_function(Method::POST, &body).await
+    }
+
+    /// Sends a deployment (POST) or an update (PUT) exactly as it is given.
+    pub(crate) async fn write_function(&self, method: Method, body: &Value) -> Outcome<Answer> {
+        if let Some(name) = body["service"].as_str() {
+            let namespace = body["namespace"].as_str().unwrap_or(&self.namespace);
+            self.remember(Made::Function {
+                name: name.to_owned(),
+                namespace: namespace.to_owned(),
+            })
+            .await;
+        }
+        self.send(Request::system(method, FUNCTIONS).json(body))
             .await
     }
 
@@ -102,15 +161,19 @@ impl Target {
     pub(crate) async fn have_sample(&self, sample: &Sample) -> Outcome<Answer> {
         let cell = self.platform.shared(&self.namespace, sample.name).await;
         let deployed = cell
-            .get_or_init(|| self.have(sample.name, sample.process, (sample.more)()))
+            .get_or_init(async || {
+                let keeper = self.keeping();
+                keeper
+                    .have(sample.name, sample.process, (sample.more)())
+                    .await
+            })
             .await;
         deployed.clone()
     }
 
     pub(crate) async fn update(&self, short: &str, process: &str, more: Value) -> Outcome<Answer> {
         let body = self.deployment(short, process, more);
-        self.send(Request::system(Method::PUT, FUNCTIONS).json(&body))
-            .await
+        self.write_function(Method::PUT, &body).await
     }
 
     /// The answer to a status request, once: every change must be readable at once.
@@ -223,9 +286,7 @@ impl Target {
     /// Creates a secret, and says what came back. `content` holds `value` or `rawValue`.
     pub(crate) async fn create_secret(&self, short: &str, content: Value) -> Outcome<Answer> {
         let (name, namespace) = (self.name(short), self.namespace.clone());
-        self.platform
-            .remember(Made::Secret { name, namespace })
-            .await;
+        self.remember(Made::Secret { name, namespace }).await;
         self.secret(Method::POST, short, content).await
     }
 

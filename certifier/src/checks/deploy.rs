@@ -3,58 +3,89 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::check::{Check, Rule};
+use crate::check::{Check, Family};
 use crate::failure::Outcome;
+use crate::rule::{Group, Level};
 use crate::target::Target;
 
+const FAMILY: Family = Family::new(
+    Group::Deploy,
+    Level::Core,
+    "original suite, Deploy_MetaData",
+);
+
 pub(super) fn checks() -> Vec<Check> {
-    let accepted = Rule {
-        id: "deploy.accepted",
-        says: "POST /system/functions answers 200 or 202.",
-        source: "original suite, Deploy_MetaData; faas-cli ends with an error on 201",
-    };
-    let null_metadata = Rule {
-        id: "deploy.null-metadata",
-        says: "A deployment whose labels and annotations are null is accepted, and both are \
-             read back as objects.",
-        source: "clients written in Go send null for an empty map; the original suite does, in \
-             SecretCRUD",
-    };
-    let readable = Rule {
-        id: "deploy.readable-at-once",
-        says: "A status asked for right after the answer to a deployment is 200, with name \
-             and namespace.",
-        source: "original suite, Deploy_MetaData: it reads without waiting",
-    };
-    let listed = Rule {
-        id: "deploy.listed-at-once",
-        says: "A list asked for right after the answer to a deployment holds the function \
-             once, with its namespace.",
-        source: "original suite, Deploy_MetaData and Invoke",
-    };
-    let available = Rule {
-        id: "deploy.becomes-available",
-        says: "After a deployment, `availableReplicas` becomes 1 or more.",
-        source: "original suite, FunctionLogs; faas-cli ready",
-    };
-    let callable = Rule {
-        id: "deploy.available-means-callable",
-        says: "Once `availableReplicas` is 1 or more, the very next call succeeds.",
-        source: "original suite, FunctionLogs: its first attempt must succeed",
-    };
-    let unknown = Rule {
-        id: "status.unknown-is-404",
-        says: "The status of a function that does not exist is 404.",
-        source: "provider SDK; faas-cli describe and the gateway's scaling rely on it",
-    };
     vec![
-        Check::new(accepted, is_accepted).everywhere(),
-        Check::new(null_metadata, takes_null_metadata).everywhere(),
-        Check::new(readable, is_readable_at_once).everywhere(),
-        Check::new(listed, is_listed_at_once).everywhere(),
-        Check::new(available, becomes_available).everywhere(),
-        Check::new(callable, is_callable_when_available).everywhere(),
-        Check::new(unknown, has_no_status_when_unknown),
+        FAMILY
+            .check(
+                "deploy.accepted",
+                "POST /system/functions answers 200 or 202.",
+                is_accepted,
+            )
+            .source("original suite, Deploy_MetaData; faas-cli ends with an error on 201")
+            .case("5.1")
+            .everywhere(),
+        FAMILY
+            .check(
+                "deploy.null-metadata",
+                "A deployment whose labels and annotations are null is accepted, and both are \
+             read back as objects.",
+                takes_null_metadata,
+            )
+            .source(
+                "clients written in Go send null for an empty map; the original suite does, in \
+             SecretCRUD",
+            )
+            .case("A7")
+            .everywhere(),
+        FAMILY
+            .check(
+                "deploy.readable-at-once",
+                "A status asked for right after the answer to a deployment is 200, with name \
+             and namespace.",
+                is_readable_at_once,
+            )
+            .source("original suite, Deploy_MetaData: it reads without waiting")
+            .case("5.1")
+            .everywhere(),
+        FAMILY
+            .check(
+                "deploy.listed-at-once",
+                "A list asked for right after the answer to a deployment holds the function \
+             once, with its namespace.",
+                is_listed_at_once,
+            )
+            .source("original suite, Deploy_MetaData and Invoke")
+            .case("5.1")
+            .everywhere(),
+        FAMILY
+            .check(
+                "deploy.becomes-available",
+                "After a deployment, `availableReplicas` becomes 1 or more.",
+                becomes_available,
+            )
+            .source("original suite, FunctionLogs; faas-cli ready")
+            .case("5.7")
+            .everywhere(),
+        FAMILY
+            .check(
+                "deploy.available-means-callable",
+                "Once `availableReplicas` is 1 or more, the very next call succeeds.",
+                is_callable_when_available,
+            )
+            .source("original suite, FunctionLogs: its first attempt must succeed")
+            .case("5.7")
+            .everywhere(),
+        FAMILY
+            .check(
+                "status.unknown-is-404",
+                "The status of a function that does not exist is 404.",
+                has_no_status_when_unknown,
+            )
+            .source("provider SDK; faas-cli describe and the gateway's scaling rely on it")
+            .case("D2")
+            .group(Group::Status)
+            .level(Level::Standard),
     ]
 }
 

@@ -2,27 +2,34 @@
 
 use serde_json::Value;
 
-use crate::check::{Check, Need, Rule};
+use crate::check::{Check, Family};
 use crate::failure::Outcome;
 use crate::http::Answer;
+use crate::rule::{Group, Level};
 use crate::target::Target;
 
+const FAMILY: Family = Family::new(Group::Info, Level::Core, "original suite, ProviderInfo");
+
 pub(super) fn checks() -> Vec<Check> {
-    let provider = Rule {
-        id: "info.provider",
-        says: "GET /system/info names the provider, its orchestration, release and commit, \
-             none of them empty.",
-        source: "original suite, ProviderInfo; provider SDK, ProviderInfo",
-    };
-    let gateway = Rule {
-        id: "info.gateway-version",
-        says: "Through a gateway, GET /system/info also gives the gateway's own release and \
-             commit.",
-        source: "original suite, ProviderInfo",
-    };
     vec![
-        Check::new(provider, names_the_provider),
-        Check::new(gateway, names_the_gateway).needs(Need::Gateway),
+        FAMILY
+            .check(
+                "info.provider",
+                "GET /system/info names the provider, its orchestration, release and commit, \
+             none of them empty.",
+                names_the_provider,
+            )
+            .source("original suite, ProviderInfo; provider SDK, ProviderInfo")
+            .case("5.4"),
+        FAMILY
+            .check(
+                "info.gateway-version",
+                "Through a gateway, GET /system/info also gives the gateway's own release and \
+             commit.",
+                names_the_gateway,
+            )
+            .case("5.4")
+            .only_through_gateway(),
     ]
 }
 

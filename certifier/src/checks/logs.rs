@@ -3,13 +3,19 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::check::{Check, Source};
+use crate::capability::Capability;
+use crate::check::{Check, Family};
 use crate::failure::Outcome;
 use crate::http::Answer;
+use crate::rule::{Group, Level};
 use crate::target::{Sample, Target};
 use crate::wait::eventually;
 
-const FROM: Source = Source("original suite, FunctionLogs; provider SDK, log messages");
+const FROM: Family = Family::new(
+    Group::Logs,
+    Level::Core,
+    "original suite, FunctionLogs; provider SDK, log messages",
+);
 
 const LOGGER: Sample = Sample {
     name: "logger",
@@ -48,7 +54,7 @@ pub(super) fn checks() -> Vec<Check> {
         ),
     ]
     .into_iter()
-    .map(Check::everywhere)
+    .map(|check| check.case("5.7").needs(&[Capability::Logs]).everywhere())
     .collect()
 }
 

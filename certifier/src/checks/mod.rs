@@ -1,9 +1,9 @@
 //! All checks, a file per subject. The list below is the order of a run.
 
-mod calls;
 mod deploy;
 mod health;
 mod info;
+mod invoke;
 mod logs;
 mod namespaces;
 mod redirect;
@@ -23,7 +23,7 @@ pub(crate) fn all() -> Vec<Check> {
         deploy::checks(),
         round_trip::checks(),
         update::checks(),
-        calls::checks(),
+        invoke::checks(),
         redirect::checks(),
         logs::checks(),
         scale::checks(),

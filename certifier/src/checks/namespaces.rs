@@ -4,33 +4,47 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::check::{Check, Need, Rule};
+use crate::capability::Capability;
+use crate::check::{Check, Family};
 use crate::failure::{Failure, Outcome};
 use crate::http::Answer;
+use crate::rule::{Group, Level};
 use crate::target::Target;
 
+const FAMILY: Family = Family::new(
+    Group::Namespaces,
+    Level::Core,
+    "original suite, ListNamespaces",
+);
+
 pub(super) fn checks() -> Vec<Check> {
-    let listed = Rule {
-        id: "namespaces.listed",
-        says: "GET /system/namespaces answers 200 with an array of names that holds the \
-             default namespace and every further one.",
-        source: "original suite, ListNamespaces",
-    };
-    let exact = Rule {
-        id: "namespaces.exact",
-        says: "The list of namespaces holds each of them once, and nothing else.",
-        source: "original suite, ListNamespaces",
-    };
-    let apart = Rule {
-        id: "namespaces.apart",
-        says: "A function deployed in a second namespace is listed there, and not in the \
-             default one.",
-        source: "provider SDK, the parameter `namespace` of the list",
-    };
     vec![
-        Check::new(listed, holds_the_known),
-        Check::new(exact, holds_nothing_else),
-        Check::new(apart, keeps_them_apart).needs(Need::SecondNamespace),
+        FAMILY
+            .check(
+                "namespaces.listed",
+                "GET /system/namespaces answers 200 with an array of names that holds the \
+             default namespace and every further one.",
+                holds_the_known,
+            )
+            .case("5.2"),
+        FAMILY
+            .check(
+                "namespaces.exact",
+                "The list of namespaces holds each of them once, and nothing else.",
+                holds_nothing_else,
+            )
+            .case("5.2")
+            .alone(),
+        FAMILY
+            .check(
+                "namespaces.apart",
+                "A function deployed in a second namespace is listed there, and not in the \
+             default one.",
+                keeps_them_apart,
+            )
+            .source("provider SDK, the parameter `namespace` of the list")
+            .level(Level::Standard)
+            .needs(&[Capability::Namespaces]),
     ]
 }
 

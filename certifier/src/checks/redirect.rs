@@ -3,23 +3,32 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::check::{Check, Need, Rule};
+use crate::capability::Capability;
+use crate::check::{Check, Family};
 use crate::failure::{Failure, Outcome};
+use crate::rule::{Group, Level};
 use crate::target::Target;
+
+const FAMILY: Family = Family::new(
+    Group::Invoke,
+    Level::Core,
+    "original suite, Invoke; gateways follow no redirect since October 2018",
+);
 
 /// Resolves nowhere (RFC 6761, section 6.4), so a platform that follows it goes nowhere either.
 const DESTINATION: &str = "http://redirect.invalid/landing";
 
 pub(super) fn checks() -> Vec<Check> {
-    let rule = Rule {
-        id: "call.redirect-not-followed",
-        says: "A function's 302 reaches the caller, with the Location that the function \
-             gave.",
-        source: "original suite, Invoke; gateways follow no redirect since October 2018",
-    };
     vec![
-        Check::new(rule, passes_the_redirect_on)
-            .needs(Need::Redirector)
+        FAMILY
+            .check(
+                "call.redirect-not-followed",
+                "A function's 302 reaches the caller, with the Location that the function \
+             gave.",
+                passes_the_redirect_on,
+            )
+            .case("5.6")
+            .needs(&[Capability::Redirector])
             .everywhere(),
     ]
 }

@@ -2,11 +2,17 @@
 
 use serde_json::{Value, json};
 
-use crate::check::{Check, Source};
+use crate::capability::Capability;
+use crate::check::{Check, Family};
 use crate::failure::Outcome;
+use crate::rule::{Group, Level};
 use crate::target::{Sample, Target};
 
-const FROM: Source = Source("original suite, Deploy_MetaData");
+const FROM: Family = Family::new(
+    Group::Deploy,
+    Level::Core,
+    "original suite, Deploy_MetaData",
+);
 
 /// Nothing but the usual. Several checks look at what the platform makes of that.
 const PLAIN: Sample = Sample {
@@ -45,7 +51,7 @@ const LIMITS: Sample = Sample {
 
 pub(super) fn checks() -> Vec<Check> {
     let checks = metadata().into_iter().chain(the_rest());
-    checks.map(Check::everywhere).collect()
+    checks.map(|check| check.case("5.1").everywhere()).collect()
 }
 
 fn metadata() -> Vec<Check> {
@@ -54,28 +60,33 @@ fn metadata() -> Vec<Check> {
             "deploy.labels-round-trip",
             "Labels come back with the values that were deployed.",
             keeps_labels,
-        ),
+        )
+        .group(Group::Labels),
         FROM.check(
             "deploy.annotations-round-trip",
             "Annotations come back byte for byte: dates with colons, JSON with tabs and \
              newlines.",
             keeps_annotations,
-        ),
+        )
+        .group(Group::Labels),
         FROM.check(
             "deploy.labels-never-null",
             "The labels of a function deployed without any are an object.",
             has_label_object,
-        ),
+        )
+        .group(Group::Labels),
         FROM.check(
             "deploy.annotations-never-null",
             "The annotations of a function deployed without any are an object.",
             has_annotation_object,
-        ),
+        )
+        .group(Group::Labels),
         FROM.check(
             "deploy.faas-function-label",
             "The label `faas_function` holds the function's name.",
             has_own_name_as_label,
-        ),
+        )
+        .group(Group::Labels),
     ]
 }
 
@@ -95,12 +106,16 @@ fn the_rest() -> Vec<Check> {
             "deploy.memory-limit-round-trip",
             "The memory limit comes back as it was written, `5Mi`.",
             keeps_the_memory_limit,
-        ),
+        )
+        .group(Group::Limits)
+        .needs(&[Capability::MemoryLimits]),
         FROM.check(
             "deploy.cpu-limit-round-trip",
             "The CPU limit comes back as it was written, `100m`.",
             keeps_the_cpu_limit,
-        ),
+        )
+        .group(Group::Limits)
+        .needs(&[Capability::CpuLimits]),
         FROM.check(
             "deploy.nothing-invented",
             "What was not deployed is not there: envVars, limits, requests, constraints, \

@@ -3,9 +3,17 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::check::{Check, Need, Rule};
+use crate::capability::Capability;
+use crate::check::{Check, Family};
 use crate::failure::Outcome;
+use crate::rule::{Group, Level};
 use crate::target::Target;
+
+const FAMILY: Family = Family::new(
+    Group::Scale,
+    Level::Core,
+    "original suite, ScaleFromZeroDuringInvoke",
+);
 
 const BODY: &str = "certifier";
 
@@ -14,33 +22,44 @@ const DIGEST: &str = "4d429d3e9356e42dc00ec6cf55b9dec3b238473a5e30ae58fd84099482
     4a3e3b54ff709c13aae72c308b1c0bcc7ae79a93fc1b572f526155f6fb32364c";
 
 pub(super) fn checks() -> Vec<Check> {
-    let minimum = Rule {
-        id: "scale.minimum-label",
-        says: "With the label com.openfaas.scale.min=2, the status says 2 replicas right \
-             after the deployment.",
-        source: "original suite, ScaleMinimum",
-    };
-    let accepted = Rule {
-        id: "scale.zero-accepted",
-        says: "POST /system/scale-function/NAME with 0 replicas answers 200 or 202.",
-        source: "original suite, ScaleFromZeroDuringInvoke",
-    };
-    let visible = Rule {
-        id: "scale.zero-visible-at-once",
-        says: "The status says 0 replicas right after a function was scaled to zero.",
-        source: "original suite, ScaleFromZeroDuringInvoke",
-    };
-    let from_zero = Rule {
-        id: "scale.from-zero",
-        says: "Through a gateway, a call of a function scaled to zero succeeds, with its \
-             body.",
-        source: "original suite, ScaleFromZeroDuringInvoke",
-    };
     vec![
-        Check::new(minimum, respects_the_minimum),
-        Check::new(accepted, goes_to_zero),
-        Check::new(visible, is_at_zero_at_once),
-        Check::new(from_zero, comes_back).needs(Need::Gateway),
+        FAMILY
+            .check(
+                "scale.minimum-label",
+                "With the label com.openfaas.scale.min=2, the status says 2 replicas right \
+             after the deployment.",
+                respects_the_minimum,
+            )
+            .source("original suite, ScaleMinimum")
+            .case("5.8")
+            .needs(&[Capability::ScaleMany]),
+        FAMILY
+            .check(
+                "scale.zero-accepted",
+                "POST /system/scale-function/NAME with 0 replicas answers 200 or 202.",
+                goes_to_zero,
+            )
+            .case("5.8")
+            .needs(&[Capability::ScaleZero]),
+        FAMILY
+            .check(
+                "scale.zero-visible-at-once",
+                "The status says 0 replicas right after a function was scaled to zero.",
+                is_at_zero_at_once,
+            )
+            .case("5.8")
+            .needs(&[Capability::ScaleZero]),
+        FAMILY
+            .check(
+                "scale.from-zero",
+                "Through a gateway, a call of a function scaled to zero succeeds, with its \
+             body.",
+                comes_back,
+            )
+            .case("5.8")
+            .group(Group::FromZero)
+            .needs(&[Capability::ScaleZero])
+            .only_through_gateway(),
     ]
 }
 

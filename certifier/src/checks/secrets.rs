@@ -5,15 +5,21 @@ use base64::prelude::BASE64_STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::check::{Check, Source};
+use crate::capability::Capability;
+use crate::check::{Check, Family};
 use crate::failure::Outcome;
 use crate::http::Answer;
+use crate::rule::{Group, Level};
 use crate::target::Target;
 use crate::wait::eventually;
 
-const FROM: Source = Source("original suite, SecretCRUD");
+const FROM: Family = Family::new(Group::Secrets, Level::Core, "original suite, SecretCRUD");
 
-const DISCLOSURE: Source = Source("provider SDK, Secret: a list carries names only");
+const DISCLOSURE: Family = Family::new(
+    Group::Secrets,
+    Level::Standard,
+    "provider SDK, Secret: a list carries names only",
+);
 
 /// The two ways to send a secret's content.
 #[derive(Clone, Copy)]
@@ -36,23 +42,31 @@ fn creating() -> Vec<Check> {
             "secrets.create-text",
             "POST /system/secrets with `value` answers 200, 201 or 202.",
             |target| is_created(target, Kind::Text),
-        ),
+        )
+        .case("5.9")
+        .needs(&[Capability::Secrets]),
         FROM.check(
             "secrets.create-bytes",
             "POST /system/secrets with `rawValue` answers 200, 201 or 202.",
             |target| is_created(target, Kind::Bytes),
-        ),
+        )
+        .case("5.9")
+        .needs(&[Capability::Secrets]),
         FROM.check(
             "secrets.read-text",
             "A function reads a secret exactly, from /var/openfaas/secrets/NAME.",
             |target| is_read(target, Kind::Text),
-        ),
+        )
+        .case("5.9")
+        .needs(&[Capability::Secrets]),
         FROM.check(
             "secrets.read-bytes",
             "A function reads a secret of arbitrary bytes exactly: NUL, 0xFF, a newline at \
              the end.",
             |target| is_read(target, Kind::Bytes),
-        ),
+        )
+        .case("5.9")
+        .needs(&[Capability::Secrets]),
     ]
 }
 
@@ -62,13 +76,18 @@ fn listing() -> Vec<Check> {
             "secrets.listed",
             "A secret is in the list right after it was created.",
             is_listed,
-        ),
-        DISCLOSURE.check(
-            "secrets.never-disclosed",
-            "The list of secrets holds no content: neither the keys `value` and `rawValue` nor \
+        )
+        .case("5.9")
+        .needs(&[Capability::Secrets]),
+        DISCLOSURE
+            .check(
+                "secrets.never-disclosed",
+                "The list of secrets holds no content: neither the keys `value` and `rawValue` nor \
              the text itself.",
-            is_not_disclosed,
-        ),
+                is_not_disclosed,
+            )
+            .case("F6")
+            .needs(&[Capability::Secrets]),
     ]
 }
 
@@ -78,19 +97,25 @@ fn changing() -> Vec<Check> {
             "secrets.update-accepted",
             "PUT /system/secrets for an existing secret answers 200 or 202.",
             can_be_updated,
-        ),
+        )
+        .case("5.9")
+        .needs(&[Capability::Secrets, Capability::SecretUpdate]),
         FROM.check(
             "secrets.update-text",
             "After the update of a secret and of its function, the function reads the new \
              text.",
             |target| is_read_anew(target, Kind::Text),
-        ),
+        )
+        .case("5.9")
+        .needs(&[Capability::Secrets, Capability::SecretUpdate]),
         FROM.check(
             "secrets.update-bytes",
             "After the update of a secret and of its function, the function reads the new \
              bytes.",
             |target| is_read_anew(target, Kind::Bytes),
-        ),
+        )
+        .case("5.9")
+        .needs(&[Capability::Secrets, Capability::SecretUpdate]),
     ]
 }
 
@@ -101,12 +126,16 @@ fn deleting() -> Vec<Check> {
             "DELETE /system/secrets right after that of the only function that uses it \
              answers 200 or 202.",
             can_be_deleted,
-        ),
+        )
+        .case("5.9")
+        .needs(&[Capability::Secrets]),
         FROM.check(
             "secrets.gone",
             "A deleted secret is not in the list.",
             leaves_nothing,
-        ),
+        )
+        .case("5.9")
+        .needs(&[Capability::Secrets]),
     ]
 }
 

@@ -2,45 +2,69 @@
 
 use serde_json::json;
 
-use crate::check::{Check, Rule};
+use crate::check::{Check, Family};
 use crate::failure::Outcome;
+use crate::rule::{Group, Level};
 use crate::target::Target;
 use crate::wait::eventually;
 
+const FAMILY: Family = Family::new(Group::Update, Level::Core, "original suite, SecretCRUD");
+
+const DELETE: Family = Family::new(
+    Group::Delete,
+    Level::Core,
+    "original suite, which deletes that way; faas-cli remove",
+);
+
 pub(super) fn checks() -> Vec<Check> {
-    let unknown = Rule {
-        id: "update.unknown-is-404",
-        says: "PUT /system/functions for a function that does not exist answers 404 and \
-             deploys nothing.",
-        source: "faas-cli deploy: it tries PUT first, and POST only on exactly 404",
-    };
-    let accepted = Rule {
-        id: "update.accepted",
-        says: "PUT /system/functions for an existing function answers 200 or 202.",
-        source: "original suite, SecretCRUD",
-    };
-    let visible = Rule {
-        id: "update.visible-at-once",
-        says: "A status asked for right after the answer to an update shows the new \
-             annotations.",
-        source: "original suite, SecretCRUD: it updates by an annotation",
-    };
-    let deleted = Rule {
-        id: "delete.accepted",
-        says: "DELETE /system/functions with the namespace in the query answers 200 or 202.",
-        source: "original suite, which deletes that way; faas-cli remove",
-    };
-    let gone = Rule {
-        id: "delete.gone",
-        says: "A deleted function leaves the list, and its status becomes 404.",
-        source: "provider SDK; faas-cli remove, then list",
-    };
     vec![
-        Check::new(unknown, is_refused_when_unknown).everywhere(),
-        Check::new(accepted, is_accepted).everywhere(),
-        Check::new(visible, is_visible_at_once).everywhere(),
-        Check::new(deleted, can_be_deleted).everywhere(),
-        Check::new(gone, leaves_nothing).everywhere(),
+        FAMILY
+            .check(
+                "update.unknown-is-404",
+                "PUT /system/functions for a function that does not exist answers 404 and \
+             deploys nothing.",
+                is_refused_when_unknown,
+            )
+            .source("faas-cli deploy: it tries PUT first, and POST only on exactly 404")
+            .case("B1")
+            .level(Level::Standard)
+            .everywhere(),
+        FAMILY
+            .check(
+                "update.accepted",
+                "PUT /system/functions for an existing function answers 200 or 202.",
+                is_accepted,
+            )
+            .case("5.9")
+            .everywhere(),
+        FAMILY
+            .check(
+                "update.visible-at-once",
+                "A status asked for right after the answer to an update shows the new \
+             annotations.",
+                is_visible_at_once,
+            )
+            .source("original suite, SecretCRUD: it updates by an annotation")
+            .case("5.9")
+            .everywhere(),
+        DELETE
+            .check(
+                "delete.accepted",
+                "DELETE /system/functions with the namespace in the query answers 200 or 202.",
+                can_be_deleted,
+            )
+            .case("5.9")
+            .everywhere(),
+        DELETE
+            .check(
+                "delete.gone",
+                "A deleted function leaves the list, and its status becomes 404.",
+                leaves_nothing,
+            )
+            .source("provider SDK; faas-cli remove, then list")
+            .case("C3")
+            .level(Level::Standard)
+            .everywhere(),
     ]
 }
 

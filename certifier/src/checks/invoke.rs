@@ -3,14 +3,19 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::check::{Check, Need, Source};
+use crate::check::{Check, Family};
 use crate::failure::{Failure, Outcome};
 use crate::http::Answer;
+use crate::rule::{Group, Level};
 use crate::target::{Sample, Target};
 
-const FROM: Source = Source("original suite, Invoke");
+const FROM: Family = Family::new(Group::Invoke, Level::Core, "original suite, Invoke");
 
-const UNKNOWN: Source = Source("original suite, InvokeNotFound; the provider SDK itself gives 503");
+const UNKNOWN: Family = Family::new(
+    Group::Invoke,
+    Level::Core,
+    "original suite, InvokeNotFound; the provider SDK itself gives 503",
+);
 
 /// Answers with its environment, and so with what the watchdog says about the request.
 const ENV: Sample = Sample {
@@ -34,6 +39,8 @@ pub(super) fn checks() -> Vec<Check> {
 fn methods() -> Vec<Check> {
     let check = |id, says, method: Method| {
         FROM.check(id, says, move |target| arrives(target, method.clone()))
+            .group(Group::Methods)
+            .case("5.6")
     };
     vec![
         check(
@@ -70,18 +77,23 @@ fn contents() -> Vec<Check> {
             "call.env-value",
             "The function's process sees a deployed variable with its value.",
             sees_the_variable,
-        ),
+        )
+        .case("5.6"),
         FROM.check(
             "call.query",
             "The query string reaches the function unchanged.",
             sees_the_query,
-        ),
+        )
+        .group(Group::Path)
+        .case("5.6"),
         FROM.check(
             "call.body-exact",
             "A body of all 256 byte values is passed to the function and back, byte for \
              byte.",
             echoes_every_byte,
-        ),
+        )
+        .group(Group::Bodies)
+        .case("5.6"),
     ]
 }
 
@@ -92,14 +104,18 @@ fn correlation() -> Vec<Check> {
             "Through a gateway, the answer of a function carries a header X-Call-Id.",
             has_call_id,
         )
-        .needs(Need::Gateway),
+        .group(Group::Headers)
+        .case("5.6")
+        .only_through_gateway(),
         FROM.check(
             "call.start-time",
             "Through a gateway, the answer carries X-Start-Time, in nanoseconds since \
              1970.",
             has_start_time,
         )
-        .needs(Need::Gateway),
+        .group(Group::Headers)
+        .case("5.6")
+        .only_through_gateway(),
     ]
 }
 
@@ -110,13 +126,13 @@ fn unknown() -> Vec<Check> {
             "A call of a function that does not exist answers 404 or 502; straight to a provider \
              also 503.",
             refuses_unknown_names,
-        ),
+        ).case("5.5"),
         UNKNOWN.check(
             "call.empty-name",
             "A call of a function with an empty name, /function/.NAMESPACE, answers 404 or 502; \
              straight to a provider also 400 or 503.",
             refuses_the_empty_name,
-        ),
+        ).case("5.5"),
     ]
 }
 
