@@ -68,7 +68,11 @@ pub(crate) fn closing(mut response: Response) -> Response {
 
 /// The unknown path of a server that has no function behind it.
 pub(crate) fn not_found() -> Response {
-    let mut response = plain(StatusCode::NOT_FOUND, "404 page not found\n");
+    not_to_guess(plain(StatusCode::NOT_FOUND, "404 page not found\n"))
+}
+
+/// The same answer, whose type a browser may not guess anew.
+pub(crate) fn not_to_guess(mut response: Response) -> Response {
     let nosniff = HeaderValue::from_static("nosniff");
     response
         .headers_mut()

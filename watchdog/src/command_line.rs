@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -86,13 +87,21 @@ fn runtime() -> io::Result<Runtime> {
 }
 
 async fn serve_until_told(config: Config, inherit: bool) -> Result<ExitCode, Error> {
-    let told = signalled(SignalKind::terminate());
-    let interrupted = signalled(SignalKind::interrupt());
-    let watchdog = if inherit {
-        let listener = inherited_listener().map_err(Error::Listener)?;
-        Watchdog::on_listener(config, listener).await?
-    } else {
-        Watchdog::bind(config).await?
+    let mut told = pin!(signalled(SignalKind::terminate()));
+    let mut interrupted = pin!(signalled(SignalKind::interrupt()));
+    let bound = async {
+        if inherit {
+            let listener = inherited_listener().map_err(Error::Listener)?;
+            Watchdog::on_listener(config, listener).await
+        } else {
+            Watchdog::bind(config).await
+        }
+    };
+    // Binding may take a while where an authority has to be asked.
+    let watchdog = tokio::select! {
+        bound = bound => bound?,
+        () = &mut told => return Ok(ExitCode::SUCCESS),
+        () = &mut interrupted => return Ok(ExitCode::from(130)),
     };
     tokio::select! {
         served = watchdog.run(told) => served.map(|()| ExitCode::SUCCESS),

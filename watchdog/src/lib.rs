@@ -13,6 +13,7 @@ mod flags;
 mod go_text;
 mod hang_up;
 mod health;
+mod jwt;
 mod lines;
 mod metrics;
 mod modes;
@@ -26,5 +27,5 @@ mod spool;
 mod watchdog;
 
 pub use command_line::command_line;
-pub use config::{Config, ConfigError, Inherited, Limit, Mode, VARIABLES, Variable};
+pub use config::{Config, ConfigError, Inherited, JwtAuth, Limit, Mode, VARIABLES, Variable};
 pub use watchdog::{Error, Watchdog};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use faas_http::Lingering;
 use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
 use http::{Request, StatusCode, Uri};
@@ -59,14 +60,52 @@ fn asking(path: &PathAndQuery, probe: Request<Incoming>) -> Request<Body> {
     Request::from_parts(head, Body::Right(Empty::new()))
 }
 
-/// A call of the function: counted, limited, run. Count and place are kept until the answer is sent.
+/// A call of the function: counted, checked, limited, run. The count is kept until the answer is sent.
 async fn call(app: Arc<App>, request: Request<Incoming>) -> Response {
     let mut count = app.metrics.begin(request.method());
-    let Some(place) = app.places.take() else {
-        count.answered(StatusCode::TOO_MANY_REQUESTS);
-        return answer::holding(app.places.refusal(), count);
+    // Compat: a caller without a token is 429 where there is no place, but in mode classic 401.
+    let response = if app.config.mode.is_classic() {
+        match checked(&app, request).await {
+            Ok(request) => limited(&app, run(&app, request)).await,
+            Err(refusal) => refusal,
+        }
+    } else {
+        limited(&app, async {
+            match checked(&app, request).await {
+                Ok(request) => run(&app, request).await,
+                Err(refusal) => refusal,
+            }
+        })
+        .await
     };
-    let response = app.function.call(&app, request.map(Body::Left)).await;
     count.answered(response.status());
-    answer::holding(response, (count, place))
+    answer::holding(response, count)
+}
+
+/// The request, if its caller may call.
+async fn checked(app: &App, mut request: Request<Incoming>) -> Result<Request<Incoming>, Response> {
+    let Some(gate) = &app.gate else {
+        return Ok(request);
+    };
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let refused = gate.check(&method, &path, request.headers_mut()).await;
+    let Err(refusal) = refused else {
+        return Ok(request);
+    };
+    // What the caller still sends is taken in, or it would lose the answer to a reset.
+    let (head, body) = request.into_parts();
+    drop(Lingering::new(&head.headers, body));
+    Err(refusal)
+}
+
+/// The answer, if there is a place for the call, which is then kept until the answer is sent.
+async fn limited(app: &App, answer: impl Future<Output = Response>) -> Response {
+    match app.places.take() {
+        Some(place) => answer::holding(answer.await, place),
+        None => app.places.refusal(),
+    }
+}
+
+async fn run(app: &App, request: Request<Incoming>) -> Response {
+    app.function.call(app, request.map(Body::Left)).await
 }

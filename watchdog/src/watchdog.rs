@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use crate::config::Config;
 use crate::go_text;
 use crate::health::Health;
+use crate::jwt::Gate;
 use crate::metrics::Metrics;
 use crate::modes::Function;
 use crate::places::Places;
@@ -33,6 +34,8 @@ pub(crate) struct App {
     pub(crate) program: Program,
     pub(crate) health: Health,
     pub(crate) places: Places,
+    /// Who may call; everybody without it.
+    pub(crate) gate: Option<Gate>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) children: Children,
 }
@@ -63,6 +66,9 @@ pub enum Error {
     /// Nothing can be forwarded to this address.
     #[error("upstream_url={0} is no address of a server")]
     Upstream(http::Uri),
+    /// The authority whose tokens callers need is not there, or says nothing of use.
+    #[error("jwt_auth cannot be set up: {0}")]
+    Jwt(String),
     /// The registry of the metrics cannot be set up.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -79,32 +85,31 @@ impl Error {
 }
 
 impl Watchdog {
-    /// Takes the ports. A metrics port that cannot be had is told in the log; the function runs without it.
+    /// Asks the authority for its keys, where callers need a token, and takes the ports. A metrics port that cannot be had is told in the log; the function runs without it.
     ///
     /// # Errors
-    /// When the function's port cannot be had.
+    /// When the function's port cannot be had, or there is no authority.
     pub async fn bind(config: Config) -> Result<Self, Error> {
+        let gate = gate(&config).await?;
         let listener = listen(config.port).map_err(|error| Error::Port(config.port, error))?;
-        Self::on(config, listener)
+        Self::on(config, listener, gate)
     }
 
     /// Serves on a listener that somebody else bound, in place of `port`.
     ///
     /// # Errors
-    /// When the listener cannot be used.
+    /// When the listener cannot be used, or there is no authority.
     pub async fn on_listener(
         config: Config,
         listener: std::net::TcpListener,
     ) -> Result<Self, Error> {
+        let gate = gate(&config).await?;
         listener.set_nonblocking(true).map_err(Error::Listener)?;
         let listener = TcpListener::from_std(listener).map_err(Error::Listener)?;
-        Self::on(config, listener)
+        Self::on(config, listener, gate)
     }
 
-    fn on(config: Config, listener: TcpListener) -> Result<Self, Error> {
-        for warning in &config.warnings {
-            log!("{warning}");
-        }
+    fn on(config: Config, listener: TcpListener, gate: Option<Gate>) -> Result<Self, Error> {
         let metrics = match config.metrics_port {
             0 => None,
             port => listen_for_metrics(port),
@@ -115,6 +120,7 @@ impl Watchdog {
             program: Program::split(&config.fprocess),
             health: Health::new(&config),
             places: Places::new(config.max_inflight),
+            gate,
             metrics: Arc::new(Metrics::new()?),
             children,
             config,
@@ -163,6 +169,17 @@ impl Watchdog {
         };
         app.function.stop().await;
         ended
+    }
+}
+
+/// What callers need to get through. Tells what was odd about the variables first: this may take a while, or fail.
+async fn gate(config: &Config) -> Result<Option<Gate>, Error> {
+    for warning in &config.warnings {
+        log!("{warning}");
+    }
+    match &config.jwt_auth {
+        Some(jwt) => Gate::set_up(jwt).await.map(Some).map_err(Error::Jwt),
+        None => Ok(None),
     }
 }
 

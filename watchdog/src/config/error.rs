@@ -18,9 +18,17 @@ pub enum ConfigError {
         "watchdog mode inproc is for programs that contain the watchdog; this one has no function inside"
     )]
     InProcess,
-    /// Running without the check that was asked for would leave the function open.
-    #[error("jwt_auth is not built in yet")]
-    JwtNotBuiltIn,
+    /// A switch that decides who may call is neither on nor off.
+    #[error("Error loading config: {0}=\"{1}\" is neither true nor false")]
+    Switch(&'static str, String),
+    /// Tokens are for a function, and this one does not know which it is.
+    #[error("Error loading config: jwt_auth needs OPENFAAS_NAME, the name of the function")]
+    NoFunctionName,
+    /// `jwt_authority` is nobody who could be asked.
+    #[error(
+        "Error loading config: jwt_authority must be like http://gateway.openfaas:8080, not \"{0}\""
+    )]
+    JwtAuthority(String),
     /// Every answer would be too late.
     #[error("Error loading config: HTTP write timeout must be over 0s")]
     NoWriteTimeout,

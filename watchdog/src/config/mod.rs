@@ -5,6 +5,7 @@
 
 mod error;
 mod inherited;
+mod jwt;
 mod limit;
 mod mode;
 mod reader;
@@ -19,6 +20,7 @@ use http::uri::PathAndQuery;
 
 pub use error::ConfigError;
 pub use inherited::Inherited;
+pub use jwt::JwtAuth;
 pub use limit::Limit;
 pub use mode::Mode;
 use reader::Reader;
@@ -75,6 +77,8 @@ pub struct Config {
     pub log_callid: bool,
     /// How many processes are started ahead, in mode classic.
     pub prefork: usize,
+    /// Whose tokens callers need; `None`: the function is open.
+    pub jwt_auth: Option<JwtAuth>,
     /// `TMPDIR`: where the lock file and large bodies are kept.
     pub temporary_directory: PathBuf,
     /// What every function process inherits.
@@ -94,9 +98,6 @@ impl Config {
         let environment: Vec<_> = environment.into_iter().collect();
         let mut reader = Reader::new(&environment);
         let mode = Mode::read(&reader)?;
-        if matches!(reader.text("jwt_auth").as_str(), "true" | "1") {
-            return Err(ConfigError::JwtNotBuiltIn);
-        }
         let write_timeout = write_timeout(&mut reader, mode)?;
         Ok(Self {
             mode,
@@ -123,6 +124,7 @@ impl Config {
             log_buffer_size: reader.line_limit("log_buffer_size", mode)?,
             log_callid: reader.wide_switch("log_callid"),
             prefork: prefork(&mut reader, mode)?,
+            jwt_auth: JwtAuth::read(&reader)?,
             temporary_directory: reader.raw("TMPDIR").unwrap_or("/tmp".into()).into(),
             warnings: reader.into_warnings(),
             environment: Inherited::from(environment),

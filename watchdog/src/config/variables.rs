@@ -20,7 +20,7 @@ const fn variable(name: &'static str, default: &'static str, meaning: &'static s
 
 #[rustfmt::skip] // one line each, to be read as the table it is
 /// All variables. A variable that is read but not listed here fails the tests.
-pub const VARIABLES: [Variable; 31] = [
+pub const VARIABLES: [Variable; 36] = [
     variable("fprocess", "", "the function: a program and its arguments, split at single spaces; required but in mode static"),
     variable("function_process", "", "the same, and counts before fprocess; not in mode classic"),
     variable("mode", "", "classic, streaming, serializing, http or static; unset: what watchdog_default_mode says"),
@@ -49,7 +49,12 @@ pub const VARIABLES: [Variable; 31] = [
     variable("prefix_logs", "true", "time and stream name before lines the function logs; not in mode classic"),
     variable("log_buffer_size", "65536", "longest line the function logs, longer ones are split; negative: 1 MiB; not in mode classic"),
     variable("log_callid", "false", "end access lines with the call's id; not in mode classic"),
-    variable("jwt_auth", "false", "only callers with a token; not built in yet"),
+    variable("jwt_auth", "false", "only callers with a token of the authority that is made for this function; others are answered 401 or 403"),
+    variable("jwt_auth_local", "false", "the authority is http://127.0.0.1:8000 instead of http://gateway.openfaas:8080"),
+    variable("jwt_authority", "", "base URL of another authority, http only; counts before jwt_auth_local"),
+    variable("jwt_auth_debug", "false", "log why a caller was refused"),
+    variable("OPENFAAS_NAME", "", "the function's name, which tokens are made for; required with jwt_auth"),
+    variable("OPENFAAS_NAMESPACE", "", "its namespace, may be set to nothing; unset: what the service account's file says"),
     variable("TMPDIR", "/tmp", "where the lock file .lock and large bodies are kept"),
     variable("PATH", "", "where the program is looked for"),
 ];

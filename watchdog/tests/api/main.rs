@@ -9,6 +9,7 @@
 
 mod access;
 mod answers;
+mod authority;
 mod bodies;
 mod caller;
 mod details;
@@ -20,6 +21,9 @@ mod http_mode;
 mod http_mode_limits;
 mod http_mode_process;
 mod http_mode_streams;
+mod jwt;
+mod jwt_keys;
+mod jwt_set_up;
 mod library;
 mod limits;
 mod metrics;

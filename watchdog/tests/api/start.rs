@@ -25,16 +25,6 @@ fn unknown_modes_row_208() {
 }
 
 #[test]
-fn callers_with_a_token_only_is_not_built_in() {
-    let end = run(&[], &[("fprocess", "cat"), ("jwt_auth", "true")]);
-    assert_eq!(
-        end.status.code(),
-        Some(1),
-        "an open function is not what was asked for"
-    );
-}
-
-#[test]
 fn a_function_is_required_in_other_modes_row_207() {
     for variables in [
         &[("mode", "streaming")][..],
