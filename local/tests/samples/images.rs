@@ -116,6 +116,19 @@ fn the_image_map_runs_what_each_image_would_run() {
 }
 
 #[test]
+fn the_recipe_shows_dockerfiles_that_are_there() {
+    let recipe = std::fs::read_to_string(root().join("docs/function-images.md")).unwrap();
+    for sample in ["python-http", "static-binary"] {
+        let file = text(sample, "Dockerfile");
+        let said = file
+            .split_inclusive('\n')
+            .filter(|line| !line.starts_with('#'));
+        let block = format!("```dockerfile\n{}```\n", said.collect::<String>());
+        assert!(recipe.contains(&block), "{sample}");
+    }
+}
+
+#[test]
 fn the_index_names_every_sample() {
     let index = std::fs::read_to_string(root().join("samples/README.md")).unwrap();
     for sample in samples() {
