@@ -161,4 +161,438 @@ switches! {
     SecretDeleteIs204,
     /// The deletion of a secret changes nothing.
     SecretDeleteIgnored,
+
+    // Info, health, namespaces.
+    /// The provider has no name.
+    ProviderNameless,
+    /// The orchestration is empty.
+    OrchestrationEmpty,
+    /// The provider's release is empty.
+    ReleaseEmpty,
+    /// `HEAD /healthz` is refused.
+    HealthHeadRefused,
+    /// `POST /healthz` answers 200.
+    HealthPostTaken,
+    /// The list of namespaces lacks the default one.
+    DefaultNotListed,
+    /// The list of namespaces holds objects, not names.
+    NamespacesAsObjects,
+    /// `GET /system/namespace/NAME` answers 501.
+    NamespaceCrudMissing,
+    /// A namespace that does not exist is described with 200.
+    NamespaceOfUnknownGiven,
+    /// The labels of a namespace are not given back.
+    NamespaceLabelsLost,
+    /// A namespace that exists can be created again.
+    NamespaceTwiceCreated,
+    /// A namespace is accepted, and not created.
+    NamespaceNotCreated,
+    /// The creation of a namespace is answered with 204.
+    NamespaceCreateIs204,
+    /// The update of a namespace changes nothing.
+    NamespaceUpdateIgnored,
+    /// The deletion of a namespace changes nothing.
+    NamespaceDeleteIgnored,
+    /// A namespace with functions in it can be deleted.
+    FilledNamespaceDeleted,
+    /// The name in the body of a namespace need not be that of the path.
+    NamespaceMismatchTaken,
+    /// A namespace is created without being marked as one of functions.
+    NamespaceMarkUnneeded,
+    /// A namespace may have any name.
+    NamespaceBadNameTaken,
+
+    // Auth and routing.
+    /// A refusal of credentials comes without `WWW-Authenticate`.
+    NoChallenge,
+    /// Missing credentials are answered with 403.
+    StrangersGet403,
+    /// Any bearer token is let in.
+    AnyTokenTaken,
+    /// Any password of the right user is let in.
+    AnyPasswordTaken,
+    /// Whatever stands in `Authorization` is let in.
+    AnyCredentialsTaken,
+    /// The namespace routes want no credentials.
+    NamespacesOpen,
+    /// The logs want no credentials.
+    LogsOpen,
+    /// `/system/info` wants no credentials.
+    InfoOpen,
+    /// The status of a function wants no credentials.
+    StatusOpen,
+    /// Scaling wants no credentials.
+    ScaleOpen,
+    /// The secrets want no credentials.
+    SecretsOpen,
+    /// `/system/functions` wants no credentials.
+    FunctionsOpen,
+    /// The alert webhook wants no credentials.
+    AlertOpen,
+    /// A call of a function wants credentials.
+    FunctionsWantCredentials because "no function can be called",
+    /// `/healthz` wants credentials.
+    HealthWantsCredentials,
+    /// A path that does not exist answers 200.
+    UnknownPathIs200,
+    /// A wrong method is answered with 404.
+    WrongMethodIs404,
+    /// A refusal of a method comes without `Allow`.
+    AllowMissing,
+    /// A slash at the end of a system route is ignored.
+    SystemSlashTaken,
+    /// Refusals have no text.
+    RefusalsWithoutText,
+
+    // Reading requests.
+    /// A body that is not JSON is answered with 500.
+    BadJsonIs500,
+    /// What follows a JSON object in a body is ignored.
+    TrailingGarbageTaken,
+    /// A key that the API does not know is refused.
+    UnknownKeysRefused,
+    /// The case of a key matters.
+    KeyCaseMatters,
+    /// A deployment is refused unless it says that it is JSON.
+    ContentTypeWanted,
+    /// A body of the system API may have any length.
+    BodyLimitMissing,
+    /// A namespace in the query of a change is ignored.
+    NamespaceOfQueryIgnored,
+    /// A namespace in the body of a deletion or a scaling is ignored.
+    NamespaceOfBodyIgnored,
+    /// Two namespaces in one request are no contradiction.
+    NamespaceConflictTaken,
+
+    // Deploy.
+    /// A field of the wrong type is ignored.
+    WrongTypesTaken,
+    /// A function may have any name.
+    BadNamesTaken,
+    /// A name may have 64 characters.
+    LongNameTaken,
+    /// A name of 63 characters is refused.
+    LongestNameRefused,
+    /// A deployment without an image is accepted.
+    ImageMissingTaken,
+    /// A deployment into a malformed namespace is accepted.
+    BadNamespaceTaken,
+    /// A deployment into a namespace that does not exist is accepted.
+    UnknownNamespaceTaken,
+    /// POST of a function that exists replaces it.
+    ExistingOverwritten,
+    /// POST of a function that exists answers 500.
+    ExistingIs500,
+    /// Of several deployments of one name at a time, all are accepted.
+    RaceOverwrites,
+    /// Of many deployments at a time, some are accepted and lost.
+    CrowdLost,
+    /// A function is visible some time after the answer to its deployment.
+    VisibleLate because "nothing can be read right after it was made",
+    /// A deployment may name a secret that does not exist.
+    SecretMissingTaken,
+    /// A deployment may name a secret twice.
+    SecretTwiceTaken,
+    /// A deployment may name a secret by a path.
+    SecretTraversalTaken,
+    /// A limit that is no quantity is accepted.
+    BadQuantityTaken,
+    /// A limit may be lower than the request.
+    LimitsUnderRequestsTaken,
+    /// A constraint may be any text.
+    BadConstraintTaken,
+    /// A constraint that nothing satisfies is ignored.
+    ConstraintsIgnored,
+    /// The labels of scaling may be any text.
+    ScaleLabelsTaken,
+    /// A deployment may set the platform's own labels.
+    OwnLabelsTaken,
+    /// A function without `envProcess` has one in its status.
+    ProcessInvented,
+
+    // Update.
+    /// PUT of an unknown function answers 500.
+    UpdateOfUnknownIs500,
+    /// An update keeps entries that it does not name.
+    UpdateMerges,
+    /// An update cannot take all variables away.
+    EnvNeverEmptied,
+    /// An update may name a secret that does not exist.
+    UpdateSecretMissingTaken,
+    /// An update may have a limit that is no quantity.
+    UpdateQuantityTaken,
+    /// An update sets the replicas back.
+    UpdateResetsReplicas,
+    /// An update does not raise the replicas to a new minimum.
+    UpdateMinimumIgnored,
+    /// An update does not change whether the root is read-only.
+    UpdateReadOnlyIgnored,
+    /// An update changes the time of creation.
+    UpdateMovesCreation,
+    /// Calls fail right after an update.
+    UpdateDropsCalls,
+    /// Of two updates at a time, one is refused.
+    RaceUpdatesRefused,
+
+    // Delete.
+    /// The deletion of an unknown function answers 200.
+    DeleteOfUnknownTaken,
+    /// A deletion that names no function is accepted.
+    DeleteOfNothingTaken,
+    /// A deleted function is listed a moment longer.
+    DeletedStillListed,
+    /// A name cannot be used again right after its deletion.
+    RedeployRefused,
+    /// Of several deletions of one function at a time, all are accepted.
+    RaceDeletesTaken,
+
+    // Read.
+    /// A list without functions is null.
+    EmptyListIsNull,
+    /// The order of the list changes.
+    ListUnsorted,
+    /// List and status say that they are plain text.
+    ViewsAsText,
+    /// The list says 0 available replicas.
+    AvailableNotListed,
+    /// A status that is asked for with `usage=false` is refused.
+    UsageRefused,
+    /// Letters beyond ASCII are lost from annotations.
+    AnnotationsAscii,
+    /// Annotations are cut after 1024 characters.
+    AnnotationsCut,
+    /// Annotations with an empty value are lost.
+    AnnotationsEmptyLost,
+    /// Labels are cut after 63 characters.
+    LabelsCut,
+    /// Labels with an empty value are lost.
+    LabelsEmptyLost,
+    /// Status and list leave the variables out.
+    EnvNotShown,
+    /// A variable is shown up to its first `=`.
+    EnvCutAtEquals,
+    /// A variable is shown up to its first newline.
+    EnvCutAtNewline,
+    /// A variable with an empty value is not shown.
+    EnvEmptyLost,
+    /// Quantities come back in another spelling.
+    QuantitiesCanonical,
+    /// An image without a tag comes back with `:latest`.
+    ImageTagged,
+    /// The digest of an image is lost.
+    DigestLost,
+    /// `envProcess` comes back up to its first `=`.
+    ProcessCutAtEquals,
+    /// Constraints come back in another order.
+    ConstraintsSorted,
+    /// Secrets come back in another order.
+    SecretsSorted,
+    /// A read-only root is not shown.
+    ReadOnlyNotShown,
+    /// There is no `createdAt`.
+    CreatedMissing,
+    /// `createdAt` is a number.
+    CreatedInSeconds,
+    /// `createdAt` is always now.
+    CreatedNow,
+    /// A function at zero has no `replicas`.
+    ZeroOmitted,
+
+    // Scale.
+    /// The scaling of an unknown function answers 202.
+    ScaleOfUnknownTaken,
+    /// Replicas may be negative, a fraction or a text.
+    BadReplicasTaken,
+    /// A scaling to zero is answered with 204.
+    ScaleToZeroIs204,
+    /// No function gets more than one replica.
+    ScaleClamped,
+    /// A scaling gives one replica too many.
+    ReplicasOffByOne,
+    /// There is no limit to replicas.
+    ReplicasUnbounded,
+    /// The name in the body of a scaling need not be that of the path.
+    ScaleMismatchTaken,
+    /// A scaling without `serviceName` is refused.
+    ServiceNameWanted,
+    /// Of several scalings at a time, one is accepted.
+    RaceScalesRefused,
+    /// While a function comes back from zero, further calls are refused.
+    ColdCallsRefused,
+    /// A call of a function at zero, straight at the provider, answers 502.
+    ZeroIs502,
+
+    // Secrets.
+    /// A secret that exists can be created again.
+    SecretTwiceCreated,
+    /// Of several creations of one secret at a time, all are accepted.
+    RaceSecretsTaken,
+    /// PUT of an unknown secret creates it.
+    SecretUpdateCreates,
+    /// The deletion of an unknown secret answers 200.
+    SecretDeleteOfUnknownTaken,
+    /// A secret that a function uses can be deleted.
+    SecretInUseDeleted,
+    /// A secret may have any name.
+    SecretBadNamesTaken,
+    /// A secret ends at its first NUL.
+    SecretCutAtNul,
+    /// A secret gets a newline at its end.
+    SecretWithNewline,
+    /// `value` wins over `rawValue`.
+    ValueWins,
+    /// A secret may have any length.
+    LongSecretTaken,
+
+    // Logs.
+    /// The log of an unknown function is empty.
+    LogsOfUnknownEmpty,
+    /// The log of an unknown function answers 500.
+    LogsOfUnknownIs500,
+    /// Logs can be asked for without a name.
+    LogsOfNobodyTaken,
+    /// A `tail` that is no number is ignored.
+    BadTailTaken,
+    /// A `since` that is no time is ignored.
+    BadSinceTaken,
+    /// `tail` is ignored.
+    TailIgnored,
+    /// `tail=0` gives no line.
+    TailZeroIsNone,
+    /// `since` is ignored.
+    SinceIgnored,
+    /// `instance` is ignored.
+    InstanceIgnored,
+    /// Of a parameter that is given twice, the first counts.
+    FirstParameterWins,
+    /// A followed log ends at once.
+    FollowIgnored,
+    /// A followed log gives what is there, and nothing new.
+    FollowSilent,
+    /// A log says that it is plain text.
+    LogsTyped,
+    /// The times of a log are in seconds.
+    LogTimesInSeconds,
+    /// The times of a log are unset.
+    LogTimesMissing,
+    /// Lines of a log are cut after 4096 characters.
+    LogLinesCut,
+
+    // Calls.
+    /// A call of an unknown function answers 200.
+    UnknownIs200,
+    /// Name and namespace are split at the first dot.
+    SplitAtFirstDot,
+    /// A name without a namespace is not found.
+    BareNameUnknown,
+    /// The namespace of a call does not matter.
+    CallNamespaceIgnored,
+    /// The beginning of a function's name calls it.
+    PrefixMatches,
+    /// A method that was made up is forwarded.
+    AnyMethodTaken,
+    /// HEAD is refused.
+    HeadRefused,
+    /// OPTIONS is refused.
+    OptionsRefused,
+    /// A process that fails answers 200.
+    FailuresAre200,
+    /// Failures of the platform come without `X-OpenFaaS-Internal`.
+    FailuresUnsigned,
+    /// Failures of the platform have no text.
+    CallFailuresWithoutText,
+    /// A body is cut after 64 KiB.
+    BodyCut,
+    /// The path after the function's name is lost.
+    SubPathLost,
+    /// The path is decoded.
+    PathDecoded,
+    /// The path is made lower case.
+    PathLowered,
+    /// A double slash in the path becomes one.
+    DoubleSlashCleaned,
+    /// A double slash in the path is redirected.
+    DoubleSlashRedirected,
+    /// A slash at the end of the path is lost.
+    TrailingSlashLost,
+    /// The query is decoded.
+    QueryDecoded,
+    /// `%20` in the query becomes `+`.
+    QueryPlusChanged,
+    /// Of a parameter that is given twice, the first is forwarded.
+    QueryRepeatsLost,
+    /// Of a header that is sent twice, the first is forwarded.
+    RepeatedHeadersLost,
+    /// Hop-by-hop headers are forwarded.
+    HopByHopPassed,
+    /// Headers named in `Connection` are forwarded.
+    NamedHeadersPassed,
+    /// `Authorization` does not reach the function.
+    AuthorizationStripped,
+    /// `User-Agent` does not reach the function.
+    UserAgentReplaced,
+    /// The length of a body does not reach the function.
+    LengthLost,
+    /// `X-Forwarded-For` does not reach the function.
+    ForwardedForMissing,
+    /// `X-Forwarded-For` is replaced.
+    ForwardedForReplaced,
+    /// A caller's `X-Forwarded-For` is left as it is.
+    ForwardedForKept,
+    /// `X-Forwarded-For` names a port.
+    ForwardedForWithPort,
+    /// `X-Forwarded-Host` does not reach the function.
+    ForwardedHostMissing,
+    /// The answer carries another `X-Call-Id` than the caller's.
+    CallIdReplaced,
+    /// `X-Call-Id` does not reach the function.
+    CallIdNotPassed,
+    /// `X-Start-Time` does not reach the function.
+    StartTimeNotPassed,
+    /// The answer carries no `X-Start-Time`.
+    NoStartTime,
+    /// The platform adds a header for other origins.
+    CorsAdded,
+    /// Braces in variables are taken for a template.
+    EnvTemplated,
+    /// `envProcess` wins over the variable `fprocess`.
+    ProcessVariableLost,
+
+    // Async, alerts, metrics.
+    /// An asynchronous call is answered with 200.
+    AsyncIs200,
+    /// An asynchronous call is accepted, and never made.
+    AsyncLost,
+    /// A callback URL that is none is accepted.
+    BadCallbackTaken,
+    /// No callback is ever posted.
+    CallbackLost,
+    /// A callback carries no `X-Call-Id`.
+    CallbackWithoutId,
+    /// A callback carries no `X-Function-Name`.
+    CallbackWithoutName,
+    /// A callback carries no `X-Function-Status`.
+    CallbackWithoutStatus,
+    /// A callback carries no `X-Duration-Seconds`.
+    CallbackWithoutDuration,
+    /// A callback carries no body.
+    CallbackWithoutBody,
+    /// An alert changes nothing.
+    AlertIgnored,
+    /// An alert that is resolved changes nothing.
+    ResolvedIgnored,
+    /// An alert scales past the maximum.
+    AlertOverMaximum,
+    /// An alert that is not JSON is accepted.
+    BadAlertTaken,
+    /// There are no metrics.
+    MetricsMissing,
+    /// Calls are not counted.
+    CallsNotCounted,
+    /// Metrics name functions without their namespace.
+    MetricsWithoutNamespace,
+    /// Metrics count every call as a 200.
+    MetricsAlways200,
+    /// Metrics of requests hold whole paths.
+    MetricPathsUnbounded,
 }

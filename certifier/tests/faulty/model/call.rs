@@ -1,41 +1,22 @@
 //! One call of a function, from the door to its process and back.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, AUTHORIZATION, CONNECTION, HOST, HeaderName, HeaderValue};
+use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, AUTHORIZATION, HeaderName};
 use hyper::{HeaderMap, Method};
 
 use super::Model;
-use super::answer::{Answer, empty, refusal, set};
-use super::programs;
-use super::state::{DEFAULT, Function, Key};
+use super::answer::{Answer, Body, bytes, empty, refusal, set};
+use super::state::{DEFAULT, Function, Key, State};
+use super::{forward, programs, routes};
 use crate::switch::Switch;
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-
-impl Call {
-    /// What the watchdog runs: the variable wins over the field.
-    pub(crate) fn process(&self) -> &str {
-        let variable = self.function.entry("envVars", "fprocess");
-        variable.unwrap_or_else(|| self.function.text("envProcess"))
-    }
-}
-
-/// What concerns one connection only (RFC 9110, section 7.6.1).
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// Who says that a call failed, when it is not the function.
 const SAYS: HeaderName = HeaderName::from_static("x-openfaas-internal");
@@ -54,45 +35,53 @@ pub(crate) struct Call {
     pub(crate) headers: HeaderMap,
 }
 
+impl Call {
+    /// What the watchdog runs: the variable wins over the field.
+    pub(crate) fn process(&self, model: &Model) -> &str {
+        let variable = self.function.entry("envVars", "fprocess");
+        let variable = variable.filter(|_| !model.wrong(Switch::ProcessVariableLost));
+        variable.unwrap_or_else(|| self.function.text("envProcess"))
+    }
+}
+
 pub(crate) async fn call(
     model: &Arc<Model>,
     request: hyper::Request<Incoming>,
     peer: SocketAddr,
 ) -> Answer {
     let id = given_or_new_id(request.headers());
-    let mut answer = match resolve(model, request, peer, &id) {
-        Ok((call, body)) => programs::run(model, &call, body).await,
+    let mut answer = match resolve(model, request, "/function/", peer, &id) {
+        Ok((call, body)) => {
+            let answer = programs::run(model, &call, body).await;
+            model.count(&call.key, answer.status().as_u16());
+            answer
+        }
         Err(refused) => refused,
     };
     if model.is_gateway {
         correlate(model, &mut answer, &id);
     }
+    if model.wrong(Switch::CorsAdded) {
+        set(&mut answer, ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+    }
     answer
 }
 
 /// Finds the function, and turns the request into the one that it gets.
-fn resolve(
+pub(crate) fn resolve(
     model: &Model,
     request: hyper::Request<Incoming>,
+    prefix: &str,
     peer: SocketAddr,
     id: &str,
-) -> Result<(Call, Incoming), Answer> {
-    if !METHODS.contains(&request.method().as_str()) {
-        let mut refused = empty(405);
-        set(&mut refused, ALLOW, METHODS.join(", "));
-        return Err(refused);
-    }
+) -> Result<(Call, Body), Answer> {
+    refuse(model, &request)?;
     let (head, body) = request.into_parts();
-    let path = head
-        .uri
-        .path()
-        .strip_prefix("/function/")
-        .unwrap_or_default();
+    let path = head.uri.path().strip_prefix(prefix).unwrap_or_default();
     let (name, rest) = path
         .find('/')
         .map_or((path, "/"), |slash| path.split_at(slash));
-    let (name, namespace) = name.rsplit_once('.').unwrap_or((name, DEFAULT));
-    let key = (namespace.to_owned(), name.to_owned());
+    let key = named(model, name)?;
     let function = admit(model, &key)?;
     let mut headers = head.headers;
     if model.authorization.is_some() && presented(&headers) == model.authorization.as_deref() {
@@ -101,16 +90,64 @@ fn resolve(
             "a function was given the platform's credentials",
         ));
     }
-    forward(&mut headers, peer, id);
+    forward::headers(model, &mut headers, peer, id);
     let call = Call {
         key,
         function,
         method: head.method,
-        path: rest.to_owned(),
-        query: head.uri.query().unwrap_or_default().to_owned(),
+        path: forward::path(model, rest)?,
+        query: forward::query(model, head.uri.query().unwrap_or_default()),
         headers,
     };
-    Ok((call, body))
+    Ok((call, body.map_err(io::Error::other).boxed_unsync()))
+}
+
+/// What is not forwarded at all.
+fn refuse(model: &Model, request: &hyper::Request<Incoming>) -> Result<(), Answer> {
+    if model.wrong(Switch::FunctionsWantCredentials) && presented(request.headers()).is_none() {
+        return Err(routes::stranger(model));
+    }
+    let method = request.method().as_str();
+    let known = match model.switch {
+        Some(Switch::HeadRefused) => method != "HEAD",
+        Some(Switch::OptionsRefused) => method != "OPTIONS",
+        _ => true,
+    };
+    if known && (METHODS.contains(&method) || model.wrong(Switch::AnyMethodTaken)) {
+        return Ok(());
+    }
+    let mut refused = empty(405);
+    set(&mut refused, ALLOW, METHODS.join(", "));
+    Err(refused)
+}
+
+/// Namespace and name, split at the last dot.
+fn named(model: &Model, name: &str) -> Result<Key, Answer> {
+    let split = match model.wrong(Switch::SplitAtFirstDot) {
+        true => name.split_once('.'),
+        false => name.rsplit_once('.'),
+    };
+    let bare = split.is_none();
+    let (name, namespace) = split.unwrap_or((name, DEFAULT));
+    if bare && model.wrong(Switch::BareNameUnknown) {
+        return Err(own(model, 404, format!("function {name} not found")));
+    }
+    let key = (namespace.to_owned(), name.to_owned());
+    let state = model.state();
+    Ok(match model.switch {
+        Some(Switch::CallNamespaceIgnored) if !state.functions.contains_key(&key) => {
+            (DEFAULT.to_owned(), key.1)
+        }
+        Some(Switch::PrefixMatches) => prefixed(&state, &key).unwrap_or(key),
+        _ => key,
+    })
+}
+
+/// A function whose name begins that way.
+fn prefixed(state: &State, (namespace, name): &Key) -> Option<Key> {
+    let mut keys = state.functions.keys();
+    let begins = |key: &&Key| key.0 == *namespace && key.1.starts_with(name.as_str());
+    keys.find(begins).filter(|_| !name.is_empty()).cloned()
 }
 
 fn presented(headers: &HeaderMap) -> Option<&str> {
@@ -126,81 +163,86 @@ fn admit(model: &Model, key: &Key) -> Result<Function, Answer> {
         return Err(empty(500));
     }
     let Some(function) = state.functions.get_mut(key) else {
-        let status = if model.wrong(Switch::UnknownIs503) {
-            503
-        } else {
-            404
+        let status = match model.switch {
+            Some(Switch::UnknownIs503) => 503,
+            Some(Switch::UnknownIs200) => 200,
+            _ => 404,
         };
         return Err(own(model, status, format!("function {} not found", key.1)));
     };
     function.calls += 1;
-    if function.replicas == 0 && model.is_gateway && !model.wrong(Switch::StaysAtZero) {
-        function.replicas = 1;
+    if let Some(fewer) = function.stumbles.checked_sub(1) {
+        function.stumbles = fewer;
+        return Err(own(model, 502, format!("no answer from {}", key.1)));
     }
     let too_soon = function.calls == 1 && model.wrong(Switch::AvailableTooSoon);
-    match function.replicas == 0 || too_soon {
-        true => Err(own(model, 503, format!("no replica of {} is ready", key.1))),
-        false => Ok(function.clone()),
+    if too_soon || cold(model, function) {
+        let status = if model.wrong(Switch::ZeroIs502) {
+            502
+        } else {
+            503
+        };
+        return Err(own(
+            model,
+            status,
+            format!("no replica of {} is ready", key.1),
+        ));
     }
+    Ok(function.clone())
+}
+
+/// Whether there is no replica, also after a try to bring one back.
+fn cold(model: &Model, function: &mut Function) -> bool {
+    let now = time::OffsetDateTime::now_utc();
+    if function.replicas == 0 && model.is_gateway && !model.wrong(Switch::StaysAtZero) {
+        function.replicas = 1;
+        function.woken = Some(now);
+        return false;
+    }
+    let waking = function
+        .woken
+        .is_some_and(|woken| now - woken < time::Duration::milliseconds(200));
+    function.replicas == 0 || (waking && model.wrong(Switch::ColdCallsRefused))
 }
 
 /// A refusal of the platform's own, and not of the function.
 fn own(model: &Model, status: u16, line: String) -> Answer {
-    let mut refused = refusal(status, line);
-    let says = if model.is_gateway { "gateway" } else { "proxy" };
-    set(&mut refused, SAYS, says);
+    let mut refused = match model.wrong(Switch::CallFailuresWithoutText) {
+        true => bytes(status, ""),
+        false => refusal(status, line),
+    };
+    if !model.wrong(Switch::FailuresUnsigned) {
+        let says = if model.is_gateway { "gateway" } else { "proxy" };
+        set(&mut refused, SAYS, says);
+    }
     refused
 }
 
-/// Takes away what was meant for the platform, and says where the call came from.
-fn forward(headers: &mut HeaderMap, peer: SocketAddr, id: &str) {
-    let named: Vec<_> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|name| name.trim().to_ascii_lowercase())
-        .collect();
-    for name in named.iter().map(String::as_str).chain(HOP_BY_HOP) {
-        headers.remove(name);
-    }
-    let mut path: Vec<_> = headers
-        .get_all("x-forwarded-for")
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .map(str::to_owned)
-        .collect();
-    path.push(peer.ip().to_string());
-    put(headers, "x-forwarded-for", &path.join(", "));
-    if let Some(host) = headers.get(HOST).cloned() {
-        headers.entry("x-forwarded-host").or_insert(host);
-    }
-    put(headers, "x-call-id", id);
-    put(headers, "x-start-time", &nanoseconds());
-}
-
-fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
-    headers.insert(name, HeaderValue::from_str(value).unwrap());
-}
-
-fn given_or_new_id(headers: &HeaderMap) -> String {
+pub(crate) fn given_or_new_id(headers: &HeaderMap) -> String {
     let given = headers.get(CALL_ID).and_then(|value| value.to_str().ok());
-    let new = || (0..32).map(|_| fastrand::char('a'..='f')).collect();
-    given.map_or_else(new, str::to_owned)
+    given.map_or_else(new_id, str::to_owned)
 }
 
-fn nanoseconds() -> String {
+fn new_id() -> String {
+    (0..32).map(|_| fastrand::char('a'..='f')).collect()
+}
+
+pub(crate) fn nanoseconds() -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.unwrap().as_nanos().to_string()
 }
 
-fn correlate(model: &Model, answer: &mut Answer, id: &str) {
-    if !model.wrong(Switch::NoCallId) {
-        set(answer, CALL_ID, id);
+pub(crate) fn correlate(model: &Model, answer: &mut Answer, id: &str) {
+    match model.switch {
+        Some(Switch::NoCallId) => {}
+        Some(Switch::CallIdReplaced) => set(answer, CALL_ID, new_id()),
+        _ => set(answer, CALL_ID, id),
     }
     let mut time = nanoseconds();
-    if model.wrong(Switch::StartTimeInSeconds) {
-        time.truncate(10);
+    match model.switch {
+        Some(Switch::NoStartTime) => return,
+        Some(Switch::StartTimeInSeconds) => time.truncate(10),
+        _ => {}
     }
     set(answer, START_TIME, time);
 }

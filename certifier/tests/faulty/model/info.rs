@@ -1,5 +1,6 @@
 //! What the platform says of itself.
 
+use hyper::header::LOCATION;
 use serde_json::{Value, json};
 
 use super::Model;
@@ -15,13 +16,14 @@ pub(crate) fn health(model: &Model) -> Answer {
 }
 
 pub(crate) fn info(model: &Model) -> Answer {
-    let sha = if model.wrong(Switch::ShaEmpty) {
-        ""
-    } else {
-        "abc"
-    };
+    let unless = |switch, text| if model.wrong(switch) { "" } else { text };
     let provider = json!({
-        "provider": "model", "orchestration": "none", "version": {"release": "1", "sha": sha},
+        "provider": unless(Switch::ProviderNameless, "model"),
+        "orchestration": unless(Switch::OrchestrationEmpty, "none"),
+        "version": {
+            "release": unless(Switch::ReleaseEmpty, "1"),
+            "sha": unless(Switch::ShaEmpty, "abc"),
+        },
     });
     if !model.is_gateway {
         return answer::json(200, &provider);
@@ -32,4 +34,11 @@ pub(crate) fn info(model: &Model) -> Answer {
     }
     let info = json!({"provider": provider, "version": version, "arch": "x86_64"});
     answer::json(200, &info)
+}
+
+/// People are sent to the pages.
+pub(crate) fn root() -> Answer {
+    let mut answer = empty(307);
+    answer::set(&mut answer, LOCATION, "/ui/");
+    answer
 }

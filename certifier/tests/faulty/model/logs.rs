@@ -32,16 +32,20 @@ pub(crate) fn logs(model: &Arc<Model>, request: &Request) -> Result<Answer, Answ
     }
     let name = request.parameter("name").unwrap_or_default();
     if name.is_empty() {
-        return Err(refusal(400, "name: missing"));
+        model.unless(
+            Switch::LogsOfNobodyTaken,
+            Err(refusal(400, "name: missing")),
+        )?;
+        return Ok(typed(200, KIND, ""));
     }
-    let tail = tail(request)?;
+    let tail = tail(model, request)?;
     let wanted = Wanted {
         key: (request.namespace_in_query(), name.to_owned()),
         instance: request
             .parameter("instance")
-            .filter(|id| !id.is_empty())
+            .filter(|id| !id.is_empty() && !model.wrong(Switch::InstanceIgnored))
             .map(str::to_owned),
-        since: since(request)?,
+        since: since(model, request)?,
     };
     let follow = matches!(
         request.parameter("follow"),
@@ -50,7 +54,11 @@ pub(crate) fn logs(model: &Arc<Model>, request: &Request) -> Result<Answer, Answ
 
     let state = model.state();
     let Some(function) = state.functions.get(&wanted.key) else {
-        return Err(refusal(404, format!("function {name} not found")));
+        return Err(match model.switch {
+            Some(Switch::LogsOfUnknownEmpty) => typed(200, KIND, ""),
+            Some(Switch::LogsOfUnknownIs500) => refusal(500, "function log request failed"),
+            _ => refusal(404, format!("function {name} not found")),
+        });
     };
     let seen = function.log.lines.len();
     let lines: Vec<_> = function
@@ -64,8 +72,13 @@ pub(crate) fn logs(model: &Arc<Model>, request: &Request) -> Result<Answer, Answ
         .iter()
         .map(|line| wanted.write(model, line))
         .collect();
-    if !follow {
-        return Ok(typed(200, KIND, text));
+    if !follow || model.wrong(Switch::FollowIgnored) {
+        let kind = if model.wrong(Switch::LogsTyped) {
+            "text/plain; charset=utf-8"
+        } else {
+            KIND
+        };
+        return Ok(typed(200, kind, text));
     }
     let news = function.log.length.subscribe();
     drop(state);
@@ -85,6 +98,9 @@ fn followed(
         let mut text = text;
         let mut seen = seen;
         while text.is_empty() {
+            if model.wrong(Switch::FollowSilent) {
+                std::future::pending::<()>().await;
+            }
             news.wait_for(|length| *length > seen).await.ok()?;
             let state = model.state();
             let function = state.functions.get(&wanted.key)?;
@@ -104,21 +120,37 @@ fn followed(
 }
 
 /// The last so many lines; all of them when it is not positive.
-fn tail(request: &Request) -> Result<Option<usize>, Answer> {
+fn tail(model: &Model, request: &Request) -> Result<Option<usize>, Answer> {
     let Some(text) = request.parameter("tail").filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
-    let tail: i64 = text
-        .parse()
-        .map_err(|_| refusal(422, format!("tail: {text:?} is not a whole number")))?;
+    if model.wrong(Switch::TailIgnored) {
+        return Ok(None);
+    }
+    let tail: i64 = match text.parse() {
+        Ok(tail) => tail,
+        Err(_) if model.wrong(Switch::BadTailTaken) => return Ok(None),
+        Err(_) => {
+            return Err(refusal(
+                422,
+                format!("tail: {text:?} is not a whole number"),
+            ));
+        }
+    };
+    if model.wrong(Switch::TailZeroIsNone) && tail <= 0 {
+        return Ok(Some(0));
+    }
     Ok(usize::try_from(tail).ok().filter(|&tail| tail > 0))
 }
 
-fn since(request: &Request) -> Result<Option<OffsetDateTime>, Answer> {
+fn since(model: &Model, request: &Request) -> Result<Option<OffsetDateTime>, Answer> {
     let Some(text) = request.parameter("since").filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
     let time = OffsetDateTime::parse(text, &Rfc3339);
+    if model.wrong(Switch::SinceIgnored) || (time.is_err() && model.wrong(Switch::BadSinceTaken)) {
+        return Ok(None);
+    }
     time.map(Some)
         .map_err(|_| refusal(422, format!("since: {text:?} is not a time of RFC 3339")))
 }
@@ -141,6 +173,13 @@ impl Wanted {
         });
         match model.switch {
             Some(Switch::LogsPlain) => return format!("{}\n", line.text),
+            Some(Switch::LogTimesInSeconds) => {
+                out["timestamp"] = json!(line.at.unix_timestamp().to_string());
+            }
+            Some(Switch::LogTimesMissing) => out["timestamp"] = json!("0001-01-01T00:00:00Z"),
+            Some(Switch::LogLinesCut) => {
+                out["text"] = json!(line.text.chars().take(4096).collect::<String>());
+            }
             Some(Switch::LogsOfAnother) => out["name"] = json!("another"),
             Some(Switch::LogsWithoutNamespace) => out["namespace"] = json!(""),
             Some(Switch::LogsWithoutInstance) => out["instance"] = json!(null),

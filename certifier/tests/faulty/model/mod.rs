@@ -2,14 +2,20 @@
 //! what one [`Switch`] gets wrong. It shares no code with any platform, and its functions are
 //! programs played in memory.
 
+mod alert;
 mod answer;
 mod call;
+mod crowd;
 mod deployment;
+mod describe;
+mod forward;
 mod functions;
 mod info;
 mod logs;
+mod metrics;
 mod namespaces;
 mod programs;
+mod queue;
 mod request;
 mod routes;
 mod scale;
@@ -28,6 +34,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::switch::Switch;
+use answer::{Answer, empty};
+use crowd::Crowd;
 pub(crate) use state::{DEFAULT, Function, Key, SECOND, State};
 
 pub(crate) const USER: &str = "admin";
@@ -45,6 +53,7 @@ pub(crate) struct Model {
     /// The `Authorization` that the system API wants, if any.
     pub(crate) authorization: Option<String>,
     state: Mutex<State>,
+    crowd: Crowd,
 }
 
 impl Model {
@@ -54,6 +63,7 @@ impl Model {
             is_gateway: true,
             authorization: None,
             state: Mutex::new(State::new()),
+            crowd: Crowd::default(),
         }
     }
 
@@ -105,9 +115,46 @@ impl Model {
         self.switch == Some(switch)
     }
 
+    /// What was found, unless this is not looked for.
+    pub(crate) fn unless(&self, switch: Switch, found: Result<(), Answer>) -> Result<(), Answer> {
+        match found {
+            Err(_) if self.wrong(switch) => Ok(()),
+            found => found,
+        }
+    }
+
+    /// A good name; with the switch, any is taken, and nothing done.
+    pub(crate) fn name(&self, switch: Switch, field: &str, name: &str) -> Result<(), Answer> {
+        let found = validate::name(self, field, name);
+        found.map_err(|refused| {
+            if self.wrong(switch) {
+                empty(202)
+            } else {
+                refused
+            }
+        })
+    }
+
     /// What there is. Never held across an `await`.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
+    }
+
+    /// Counts a call that a function has answered.
+    pub(crate) fn count(&self, (namespace, name): &Key, status: u16) {
+        let name = match self.switch {
+            Some(Switch::MetricsWithoutNamespace) => name.clone(),
+            Some(Switch::CallsNotCounted) => return,
+            _ => format!("{name}.{namespace}"),
+        };
+        let status = if self.wrong(Switch::MetricsAlways200) {
+            200
+        } else {
+            status
+        };
+        let mut state = self.state();
+        *state.started.entry(name.clone()).or_default() += 1;
+        *state.answered.entry((name, status)).or_default() += 1;
     }
 
     /// The names of all functions.

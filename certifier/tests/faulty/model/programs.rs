@@ -5,13 +5,12 @@ use std::process::Stdio;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::Method;
-use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, LOCATION};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use super::Model;
-use super::answer::{Answer, bytes, set, typed};
+use super::answer::{Answer, Body, bytes, set, typed};
 use super::call::Call;
 use crate::switch::Switch;
 
@@ -24,7 +23,7 @@ struct Output {
     good: bool,
 }
 
-pub(crate) async fn run(model: &Model, call: &Call, body: Incoming) -> Answer {
+pub(crate) async fn run(model: &Model, call: &Call, body: Body) -> Answer {
     match call.function.text("image") {
         "redirector" => redirect(model, call),
         _ => classic(model, call, body).await,
@@ -51,12 +50,12 @@ fn redirect(model: &Model, call: &Call) -> Answer {
 }
 
 /// A classic watchdog: a process per call, the body as its input, its output as the answer.
-async fn classic(model: &Model, call: &Call, body: Incoming) -> Answer {
+async fn classic(model: &Model, call: &Call, body: Body) -> Answer {
     let Ok(body) = body.collect().await else {
         return bytes(400, "");
     };
     let body = mistake(model, body.to_bytes());
-    let process = call.process().to_owned();
+    let process = call.process(model).to_owned();
     log(model, call, format!("Forking fprocess - {process}"));
     let output = execute(model, call, &process, &body).await;
     let length = if model.wrong(Switch::WrongLength) {
@@ -70,7 +69,11 @@ async fn classic(model: &Model, call: &Call, body: Incoming) -> Answer {
         format!("Wrote {length} Bytes - Duration: 0.001000 seconds"),
     );
 
-    let status = if output.good { 200 } else { 500 };
+    let status = if output.good || model.wrong(Switch::FailuresAre200) {
+        200
+    } else {
+        500
+    };
     let mut answer = bytes(
         status,
         if call.method == Method::HEAD {
@@ -94,6 +97,7 @@ async fn classic(model: &Model, call: &Call, body: Incoming) -> Answer {
 fn mistake(model: &Model, body: Bytes) -> Bytes {
     match model.switch {
         Some(Switch::BodyDropped) => Bytes::new(),
+        Some(Switch::BodyCut) => body.slice(..body.len().min(1 << 16)),
         Some(Switch::BodyAsText) => String::from_utf8_lossy(&body).into_owned().into(),
         _ => body,
     }
@@ -145,16 +149,13 @@ fn environment(model: &Model, call: &Call) -> String {
     let mut text = String::from("PATH=/bin\n");
     let mut say = |name: &str, value: &str| text.push_str(&format!("{name}={value}\n"));
     for (name, value) in call.function.entries("envVars") {
-        say(
-            name,
-            if model.wrong(Switch::EnvValueLost) {
-                ""
-            } else {
-                value
-            },
-        );
+        match model.switch {
+            Some(Switch::EnvValueLost) => say(name, ""),
+            Some(Switch::EnvTemplated) => say(name, &value.replace("{{", "").replace("}}", "")),
+            _ => say(name, value),
+        }
     }
-    say("fprocess", call.process());
+    say("fprocess", call.process(model));
     say(
         "Http_Method",
         match model.switch {
@@ -164,7 +165,7 @@ fn environment(model: &Model, call: &Call) -> String {
         },
     );
     say("Http_Path", &call.path);
-    if !call.query.is_empty() && !model.wrong(Switch::QueryDropped) {
+    if !call.query.is_empty() {
         say("Http_Query", &call.query);
     }
     for (name, value) in &call.headers {

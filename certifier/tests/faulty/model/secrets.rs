@@ -34,11 +34,13 @@ pub(crate) fn list(model: &Model, request: &Request) -> Answer {
 }
 
 pub(crate) fn create(model: &Model, request: &Request) -> Result<Answer, Answer> {
-    let (key, body) = read(request)?;
+    let (key, body) = read(model, request)?;
     let content = content(model, &body)?;
     let mut state = model.state();
-    if state.secrets.contains_key(&key) {
-        return Err(refusal(409, format!("secret {} exists", key.1)));
+    let raced = model.wrong(Switch::RaceSecretsTaken) && request.beside > 1;
+    if state.secrets.contains_key(&key) && !raced {
+        let exists = refusal(409, format!("secret {} exists", key.1));
+        model.unless(Switch::SecretTwiceCreated, Err(exists))?;
     }
     state.secrets.insert(key, content);
     Ok(empty(if model.wrong(Switch::SecretCreateIs204) {
@@ -49,12 +51,15 @@ pub(crate) fn create(model: &Model, request: &Request) -> Result<Answer, Answer>
 }
 
 pub(crate) fn update(model: &Model, request: &Request) -> Result<Answer, Answer> {
-    let (key, body) = read(request)?;
+    let (key, body) = read(model, request)?;
     let content = content(model, &body)?;
     if model.wrong(Switch::SecretUpdateRefused) {
         return Err(empty(405));
     }
     let mut state = model.state();
+    if model.wrong(Switch::SecretUpdateCreates) {
+        state.secrets.entry(key.clone()).or_default();
+    }
     let Some(kept) = state.secrets.get_mut(&key) else {
         return Err(refusal(404, format!("secret {} not found", key.1)));
     };
@@ -69,10 +74,15 @@ pub(crate) fn update(model: &Model, request: &Request) -> Result<Answer, Answer>
 }
 
 pub(crate) fn delete(model: &Model, request: &Request) -> Result<Answer, Answer> {
-    let (key, _) = read(request)?;
+    let (key, _) = read(model, request)?;
     let mut state = model.state();
     if !state.secrets.contains_key(&key) {
-        return Err(refusal(404, format!("secret {} not found", key.1)));
+        let status = if model.wrong(Switch::SecretDeleteOfUnknownTaken) {
+            200
+        } else {
+            404
+        };
+        return Err(refusal(status, format!("secret {} not found", key.1)));
     }
     let mounted = state.functions.iter().any(|((namespace, _), function)| {
         let secrets = function.deployment.get("secrets").and_then(Value::as_array);
@@ -80,7 +90,8 @@ pub(crate) fn delete(model: &Model, request: &Request) -> Result<Answer, Answer>
         *namespace == key.0 && named
     });
     if mounted {
-        return Err(refusal(409, format!("secret {} is in use", key.1)));
+        let in_use = refusal(409, format!("secret {} is in use", key.1));
+        model.unless(Switch::SecretInUseDeleted, Err(in_use))?;
     }
     if !model.wrong(Switch::SecretDeleteIgnored) {
         state.secrets.remove(&key);
@@ -92,19 +103,20 @@ pub(crate) fn delete(model: &Model, request: &Request) -> Result<Answer, Answer>
     }))
 }
 
-fn read(request: &Request) -> Result<(Key, Map<String, Value>), Answer> {
+fn read(model: &Model, request: &Request) -> Result<(Key, Map<String, Value>), Answer> {
     let body = request.object(&["name", "namespace", "value", "rawValue"])?;
     let name = text(&body, "name")?.to_owned();
-    validate::name("name", &name)?;
+    model.name(Switch::SecretBadNamesTaken, "name", &name)?;
     let namespace = request.namespace(&body)?;
-    validate::name("namespace", &namespace)?;
+    validate::name(model, "namespace", &namespace)?;
     Ok(((namespace, name), body))
 }
 
 /// The content, `rawValue` before `value`.
 fn content(model: &Model, body: &Map<String, Value>) -> Result<Vec<u8>, Answer> {
     let raw = text(body, "rawValue")?;
-    let mut content = match raw.is_empty() || model.wrong(Switch::RawValueUnknown) {
+    let shadowed = model.wrong(Switch::ValueWins) && !text(body, "value")?.is_empty();
+    let mut content = match raw.is_empty() || shadowed || model.wrong(Switch::RawValueUnknown) {
         true => text(body, "value")?.as_bytes().to_vec(),
         false => BASE64_STANDARD
             .decode(raw)
@@ -114,12 +126,21 @@ fn content(model: &Model, body: &Map<String, Value>) -> Result<Vec<u8>, Answer> 
         return Err(refusal(400, "value: missing"));
     }
     if content.len() > LONGEST {
-        return Err(refusal(413, format!("value: longer than {LONGEST} bytes")));
+        let long = refusal(413, format!("value: longer than {LONGEST} bytes"));
+        model.unless(Switch::LongSecretTaken, Err(long))?;
     }
     match model.switch {
         Some(Switch::SecretTrimmed) => content = content.trim_ascii().to_vec(),
+        Some(Switch::SecretCutAtNul) => content = before_nul(&content),
+        Some(Switch::SecretWithNewline) => content.push(b'\n'),
         Some(Switch::SecretEncoded) => content = BASE64_STANDARD.encode(&content).into_bytes(),
         _ => {}
     }
     Ok(content)
+}
+
+/// As a program sees it that takes bytes for a text of C.
+fn before_nul(content: &[u8]) -> Vec<u8> {
+    let parts = content.split(|&byte| byte == 0);
+    parts.into_iter().next().unwrap_or_default().to_vec()
 }

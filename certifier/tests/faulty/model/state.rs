@@ -17,8 +17,15 @@ pub(crate) const SECOND: &str = "second";
 pub(crate) struct State {
     pub(crate) functions: BTreeMap<Key, Function>,
     pub(crate) secrets: BTreeMap<Key, Vec<u8>>,
+    /// Functions that were deleted, and when.
+    pub(crate) deleted: BTreeMap<Key, (Function, OffsetDateTime)>,
     /// Labels and annotations of each.
     pub(crate) namespaces: BTreeMap<String, Value>,
+    /// Calls by `name.namespace`, and the same by the status of their answers.
+    pub(crate) started: BTreeMap<String, u64>,
+    pub(crate) answered: BTreeMap<(String, u16), u64>,
+    /// Requests of the system API by method, route and status.
+    pub(crate) requests: BTreeMap<(String, String, u16), u64>,
 }
 
 #[derive(Clone)]
@@ -28,6 +35,10 @@ pub(crate) struct Function {
     pub(crate) replicas: u64,
     pub(crate) created: OffsetDateTime,
     pub(crate) calls: u64,
+    /// So many calls go wrong next.
+    pub(crate) stumbles: u64,
+    /// When it came back from zero.
+    pub(crate) woken: Option<OffsetDateTime>,
     pub(crate) log: Log,
 }
 
@@ -56,6 +67,18 @@ impl State {
             ..Self::default()
         }
     }
+
+    /// Removes a function, if it is there.
+    pub(crate) fn forget(&mut self, key: &Key) -> bool {
+        let Some(function) = self.functions.remove(key) else {
+            return false;
+        };
+        // Whoever follows its log comes to the end.
+        function.log.length.send_replace(usize::MAX);
+        let at = OffsetDateTime::now_utc();
+        self.deleted.insert(key.clone(), (function, at));
+        true
+    }
 }
 
 impl Function {
@@ -65,6 +88,8 @@ impl Function {
             replicas,
             created: OffsetDateTime::now_utc(),
             calls: 0,
+            stumbles: 0,
+            woken: None,
             log: Log::new(),
         }
     }

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use super::Model;
 use super::answer::{Answer, refusal};
+use crate::switch::Switch;
 
 /// More replicas than this are not granted.
 pub(crate) const MOST_REPLICAS: u64 = 100;
@@ -14,11 +16,16 @@ fn bad<T>(line: String) -> Checked<T> {
 }
 
 /// A name as DNS has it (RFC 1123): function, secret or namespace.
-pub(crate) fn name(field: &str, name: &str) -> Checked {
+pub(crate) fn name(model: &Model, field: &str, name: &str) -> Checked {
+    let longest = match model.switch {
+        Some(Switch::LongNameTaken) => 64,
+        Some(Switch::LongestNameRefused) => 62,
+        _ => 63,
+    };
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let edge = |byte: Option<&u8>| byte.is_some_and(|&byte| inner(byte) && byte != b'-');
     let bytes = name.as_bytes();
-    let fits = edge(bytes.first()) && edge(bytes.last()) && bytes.len() <= 63;
+    let fits = edge(bytes.first()) && edge(bytes.last()) && bytes.len() <= longest;
     match fits && bytes.iter().copied().all(inner) {
         true => Ok(()),
         false => bad(format!(
@@ -51,18 +58,14 @@ pub(crate) fn list<'a>(object: &'a Map<String, Value>, field: &str) -> Checked<V
     texts.map_or_else(|| bad(format!("{field}: not only texts")), Ok)
 }
 
-/// Limits and requests: quantities that can be understood, the requests within the limits.
-pub(crate) fn resources(deployment: &Map<String, Value>) -> Checked {
-    for kind in ["memory", "cpu"] {
-        let limit = quantity(deployment, "limits", kind)?;
-        let request = quantity(deployment, "requests", kind)?;
-        if let (Some(limit), Some(request)) = (limit, request)
-            && limit < request
-        {
-            return bad(format!("limits.{kind}: lower than requests.{kind}"));
-        }
-    }
-    Ok(())
+/// The limit and the request of one kind, which must be quantities.
+pub(crate) fn resources(
+    deployment: &Map<String, Value>,
+    kind: &str,
+) -> Checked<(Option<f64>, Option<f64>)> {
+    let limit = quantity(deployment, "limits", kind)?;
+    let request = quantity(deployment, "requests", kind)?;
+    Ok((limit, request))
 }
 
 fn quantity(deployment: &Map<String, Value>, field: &str, kind: &str) -> Checked<Option<f64>> {
@@ -100,18 +103,25 @@ fn amount(text: &str) -> Option<f64> {
     number.parse().ok().map(|number: f64| number * scale)
 }
 
-/// The labels that scaling reads are whole numbers; those of the platform are its own.
-pub(crate) fn labels(deployment: &Map<String, Value>) -> Checked {
+fn label_entries(deployment: &Map<String, Value>) -> impl Iterator<Item = (&str, &str)> {
     let entries = deployment.get("labels").and_then(Value::as_object);
-    for (name, value) in entries.into_iter().flatten() {
-        let value = value.as_str().unwrap_or_default();
-        if name == "function" || name == "faas_function" {
-            return bad(format!("labels: {name} is the platform's own"));
-        }
-        let scaling = ["com.openfaas.scale.min", "com.openfaas.scale.max"];
-        if !scaling.contains(&name.as_str()) {
-            continue;
-        }
+    let entries = entries.into_iter().flatten();
+    entries.map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default()))
+}
+
+/// The labels that the platform sets itself are not for others to set.
+pub(crate) fn own_labels(deployment: &Map<String, Value>) -> Checked {
+    let mut entries = label_entries(deployment);
+    match entries.find(|(name, _)| matches!(*name, "function" | "faas_function")) {
+        Some((name, _)) => bad(format!("labels: {name} is the platform's own")),
+        None => Ok(()),
+    }
+}
+
+/// The labels that scaling reads are whole numbers.
+pub(crate) fn scale_labels(deployment: &Map<String, Value>) -> Checked {
+    let scaling = ["com.openfaas.scale.min", "com.openfaas.scale.max"];
+    for (name, value) in label_entries(deployment).filter(|(name, _)| scaling.contains(name)) {
         match value.parse::<u64>() {
             Ok(number) if number <= MOST_REPLICAS => {}
             Ok(number) => return bad(format!("labels: {name}: {number} is over {MOST_REPLICAS}")),
