@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use faas_http::env;
 use faas_http::telemetry::{LogFormat, LogLevel};
+use tokio::net::lookup_host;
 
 faas_http::settings! {
     /// Settings of provider-memory. Field names are the variable names.
@@ -20,7 +21,8 @@ faas_http::settings! {
         pub image_map: Option<PathBuf>,
         /// Namespace of functions that name none.
         pub function_namespace: String = "openfaas-fn",
-        /// Address that replicas listen on, as the gateway reaches it.
+        /// Address that replicas listen on, as the gateway reaches it: an IP address, or a name of this machine, looked up
+        /// at the start.
         pub replica_address: String = "127.0.0.1",
         /// Most replicas that a function can be asked to have.
         pub max_replicas: u64 = "100",
@@ -57,9 +59,19 @@ impl Config {
     }
 
     /// The address that replicas listen on.
-    pub(crate) fn replica_ip(&self) -> Result<IpAddr, String> {
+    pub(crate) async fn replica_ip(&self) -> Result<IpAddr, String> {
         let text = &self.replica_address;
-        text.parse()
-            .map_err(|_| format!("replica_address: `{text}` is no IP address"))
+        if let Ok(address) = text.parse() {
+            return Ok(address);
+        }
+        let mistake = |why: String| {
+            format!("replica_address: `{text}` is no IP address and no known name ({why})")
+        };
+        let found = lookup_host((text.as_str(), 0)).await;
+        let mut found = found.map_err(|error| mistake(error.to_string()))?;
+        found
+            .next()
+            .map(|address| address.ip())
+            .ok_or_else(|| mistake("it has no address".to_owned()))
     }
 }

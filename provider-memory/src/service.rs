@@ -113,7 +113,7 @@ impl MemoryService {
             publisher: Publisher::default(),
             probes: probes()?,
             ready_path: READY_PATH,
-            address: config.replica_ip().map_err(Error::Setting)?,
+            address: config.replica_ip().await.map_err(Error::Setting)?,
             scratch: Scratch::on_disk(),
         });
         let stop = CancellationToken::new();

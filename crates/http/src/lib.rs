@@ -5,6 +5,7 @@ pub mod cli;
 pub mod duration;
 pub mod env;
 pub mod forward;
+mod health;
 mod linger;
 pub mod metrics;
 mod server;

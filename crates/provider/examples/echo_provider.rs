@@ -5,11 +5,11 @@
 //! curl 127.0.0.1:8081/system/functions -d '{"service":"hello","image":"any"}'
 //! curl 127.0.0.1:8081/function/hello -d 'Is anybody there?'
 //! ```
-use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
+use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use axum::{Router, body::Body};
-use faas_http::{Server, env, forward::Upstream, shutdown};
+use faas_http::{Server, auth::Credentials, cli, env, forward::Upstream, shutdown};
 use faas_provider::*;
 use http::uri::Authority;
 use tokio::sync::{Mutex, watch};
@@ -90,21 +90,35 @@ faas_http::settings! {
     struct Config {
         /// Port of the provider API.
         pub port: u16 = "8081",
+        /// Address of the echo server, as the gateway reaches it.
+        pub replica_address: String = "127.0.0.1",
+        /// Whether the API wants the credentials in secret_mount_path.
+        pub basic_auth: bool = "false",
+        /// Directory of the files basic-auth-user and basic-auth-password.
+        pub secret_mount_path: PathBuf = "/run/secrets",
     }
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let config: Config = env::read(std::env::vars())?;
+    cli::answer::<Config>("echo_provider", env!("CARGO_PKG_VERSION"), "An example.");
+    let config: Config = env::read_process()?;
+    let files = config.basic_auth.then_some(config.secret_mount_path);
+    let credentials = files.as_deref().map(Credentials::from_files).transpose()?;
     let echo = Router::new().fallback(|body: Body| async { body });
-    let echo = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), echo).await?;
+    let echo = Server::bind((Ipv4Addr::UNSPECIFIED, 0).into(), echo).await?;
+    let port = echo.local_addr().port();
     let provider = EchoProvider {
         functions: Mutex::default(),
         table: Publisher::complete(),
-        echo: echo.local_addr().to_string().parse()?,
+        echo: format!("{}:{port}", config.replica_address).parse()?,
     };
     tokio::spawn(echo.run(std::future::pending()));
-    let routes = router(Arc::new(provider), Options::default())?;
-    let server = Server::bind((Ipv4Addr::LOCALHOST, config.port).into(), routes).await?;
+    let options = Options {
+        credentials,
+        ..Options::default()
+    };
+    let routes = router(Arc::new(provider), options)?;
+    let server = Server::bind((Ipv4Addr::UNSPECIFIED, config.port).into(), routes).await?;
     Ok(server.run(shutdown::signal()).await?)
 }

@@ -25,7 +25,7 @@ async fn output(command: &mut Command) -> Output {
 struct Running {
     child: Child,
     address: SocketAddr,
-    _ports: [Port; 2],
+    ports: [Port; 2],
 }
 
 impl Running {
@@ -46,7 +46,7 @@ impl Running {
         let running = Self {
             child,
             address: port.address,
-            _ports: [port, metrics],
+            ports: [port, metrics],
         };
         until("the program to be ready", async || {
             let asked = client().get(&ready).send().await;
@@ -58,6 +58,10 @@ impl Running {
 
     fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    fn metrics_port(&self) -> u16 {
+        self.ports[1].address.port()
     }
 
     fn pid(&self) -> Pid {
@@ -102,6 +106,24 @@ async fn help_lists_every_variable() {
     ] {
         assert!(text.contains(name), "{name}");
     }
+}
+
+#[tokio::test]
+async fn health_asks_the_gateway_that_runs_here() {
+    let fake = Fake::start().await;
+    let mut running = Running::before(&fake).await;
+    let port = running.metrics_port().to_string();
+    let ask = || gateway().arg("health").env("metrics_port", &port).output();
+    let asked = soon("an answer", ask()).await.unwrap();
+    assert_eq!((asked.status.code(), asked.stderr), (Some(0), vec![]));
+
+    running.signal(Signal::SIGTERM);
+    running.ended().await;
+    let asked = soon("an answer", ask()).await.unwrap();
+    assert_eq!(asked.status.code(), Some(1));
+    let words = String::from_utf8(asked.stderr).unwrap();
+    let expected = format!("gateway: http://127.0.0.1:{port}/healthz: ");
+    assert!(words.starts_with(&expected), "{words}");
 }
 
 #[tokio::test]

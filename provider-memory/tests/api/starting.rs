@@ -63,8 +63,8 @@ async fn what_cannot_be_used_is_one_line_with_its_setting() {
         ("image_map", bad.to_str().unwrap(), "image_map: "),
         (
             "replica_address",
-            "everywhere",
-            "replica_address: `everywhere`",
+            "nowhere.invalid",
+            "replica_address: `nowhere.invalid` is no IP address and no known name",
         ),
         ("data_dir", "/dev/null/x", "data_dir: /dev/null/x: "),
     ] {
