@@ -22,9 +22,13 @@ certify url="http://127.0.0.1:8080":
 bench:
     bench/run
 
+# Every image, from this checkout, with no registry: ferrofaas/NAME.
+images *names:
+    images/build {{names}}
+
 # The watchdog as one static program, for any image: target/x86_64-unknown-linux-gnu/image/fwatchdog.
 fwatchdog:
-    RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --profile image -p faas-watchdog --target x86_64-unknown-linux-gnu
+    images/compile faas-watchdog:fwatchdog
 
 # Formatting.
 fmt:
