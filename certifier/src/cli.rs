@@ -1,13 +1,15 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use certifier::{Capability, Credentials, Group, Level, Options, Redirector, Rule};
-use clap::Parser;
+use certifier::{Capability, Credentials, Group, Level, Options, Rule, TestFunction};
+use clap::{Parser, Subcommand};
 
 use crate::files;
+use crate::functions::Functions;
 
 /// Checks whether an OpenFaaS-compatible gateway or provider does what its callers rely on.
 ///
@@ -17,11 +19,15 @@ use crate::files;
 #[derive(Debug, Parser)]
 #[command(
     name = "certifier",
+    args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  \
         certifier --gateway http://127.0.0.1:8080 --basic-auth-dir ./secrets\n  \
         certifier --provider http://127.0.0.1:8081 --filter deploy --filter scale"
 )]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     /// Check through the gateway at this URL [default: http://127.0.0.1:8080]
     #[arg(long, value_name = "URL", conflicts_with = "provider")]
     gateway: Option<String>,
@@ -98,13 +104,35 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TOKEN", group = "credentials")]
     token: Option<String>,
 
-    /// Image of the test functions: a classic watchdog with env, cat and sha512sum
-    #[arg(long, value_name = "IMAGE", default_value = "functions/alpine:latest")]
-    image: String,
+    /// Image of the plain test functions: a classic watchdog with env, cat and sha512sum
+    /// [default: functions/alpine:latest]
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<String>,
 
     /// Put in front of the image where its exact text is checked; may be empty
     #[arg(long, value_name = "HOST", default_value = "docker.io")]
     registry_prefix: String,
+
+    /// Image of a function that does as each call says, see FUNCTIONS.md
+    #[arg(long, value_name = "IMAGE")]
+    probe_image: Option<String>,
+
+    /// Process of that function; without it, what its image says
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        default_value = "",
+        requires = "probe_image"
+    )]
+    probe_process: String,
+
+    /// A file that says which image, process and environment each test function has, see FUNCTIONS.md
+    #[arg(long, value_name = "FILE")]
+    image_map: Option<PathBuf>,
+
+    /// The platform runs programs of this machine, and this one is the probe and the redirector
+    #[arg(long, conflicts_with_all = ["image_map", "probe_image", "redirector_image"])]
+    programs: bool,
 
     /// Image of a function that answers 302 with its variable `destination` as Location
     #[arg(long, value_name = "IMAGE")]
@@ -122,6 +150,17 @@ pub(crate) struct Arguments {
     /// How the result is reported: text, json, junit or tap, to standard output or with =FILE to a file; may be repeated
     #[arg(long = "report", value_name = "FORMAT[=FILE]", default_value = "text")]
     reports: Vec<Output>,
+}
+
+/// What else this program does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Be the probe: a function that does as each call says, see FUNCTIONS.md
+    Probe {
+        /// Listen on this address and port
+        #[arg(long, default_value = "0.0.0.0:8080")]
+        listen: SocketAddr,
+    },
 }
 
 /// How a result is reported.
@@ -189,12 +228,12 @@ impl Arguments {
     pub(crate) fn options(self) -> anyhow::Result<Options> {
         let credentials = self.credentials()?;
         let expected_skips = self.expect_skips.as_deref().map(files::skips).transpose()?;
-        let options = match (self.gateway, self.provider) {
+        let options = match (&self.gateway, &self.provider) {
             (_, Some(url)) => Options::provider(url),
             (Some(url), None) => Options::gateway(url),
             (None, None) => Options::gateway("http://127.0.0.1:8080"),
         };
-        let process = self.redirector_process;
+        let functions = self.functions()?;
         Ok(Options {
             default_namespace: self.default_namespace,
             namespaces: self.namespaces,
@@ -210,13 +249,31 @@ impl Arguments {
             expected_skips,
             timeout: Duration::from_secs(self.timeout),
             credentials,
-            image: self.image,
+            image: functions.classic,
             registry_prefix: self.registry_prefix,
-            redirector: self
-                .redirector_image
-                .map(|image| Redirector { image, process }),
+            redirector: functions.redirector,
+            probe: functions.probe,
             ..options
         })
+    }
+
+    /// The test functions: single arguments have the last word over the map.
+    fn functions(&self) -> anyhow::Result<Functions> {
+        let mut functions = match (&self.image_map, self.programs) {
+            (Some(file), _) => Functions::read(file)?,
+            (None, true) => Functions::programs()?,
+            (None, false) => Functions::default(),
+        };
+        if let Some(image) = &self.image {
+            functions.classic = image.clone();
+        }
+        if let Some(image) = &self.redirector_image {
+            functions.redirector = Some(TestFunction::new(image, &self.redirector_process));
+        }
+        if let Some(image) = &self.probe_image {
+            functions.probe = Some(TestFunction::new(image, &self.probe_process));
+        }
+        Ok(functions)
     }
 
     fn credentials(&self) -> anyhow::Result<Credentials> {

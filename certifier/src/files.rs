@@ -42,6 +42,6 @@ fn line(file: &Path) -> anyhow::Result<String> {
     Ok(read(file)?.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-fn read(file: &Path) -> anyhow::Result<String> {
+pub(crate) fn read(file: &Path) -> anyhow::Result<String> {
     fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::failure::{Failure, Outcome};
 use crate::options::Credentials;
 use crate::quote::quote;
+use crate::wire::{Stream, Wire};
 
 /// The longest answer worth reading; everything the checks ask for is far shorter.
 const LARGEST_BODY: usize = 16 << 20;
@@ -69,7 +70,7 @@ impl Client {
         let started = Instant::now();
         let sent = request.describe(&self.base);
         let answer = async {
-            let response = self.prepare(request, limit).send().await?;
+            let response = self.prepare(request, Some(limit)).send().await?;
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
             Ok((status, headers, read(response).await?))
         };
@@ -85,12 +86,32 @@ impl Client {
         }
     }
 
-    fn prepare(&self, request: &Request, limit: Duration) -> reqwest::RequestBuilder {
+    /// Sends one request and leaves the body of the answer to be read piece by piece.
+    pub(crate) async fn open(&self, request: &Request) -> Outcome<Stream> {
+        let started = Instant::now();
+        let sent = request.describe(&self.base);
+        let limit = tokio::time::timeout(self.limit, self.prepare(request, None).send());
+        match limit.await {
+            Ok(Ok(response)) => Ok(Stream::new(response, sent)),
+            Ok(Err(error)) => Err(no_answer(&error, sent, started.elapsed())),
+            Err(_) => Err(Failure {
+                sent,
+                ..Failure::new("an answer", format!("none within {:?}", self.limit))
+            }),
+        }
+    }
+
+    /// A connection of its own, below HTTP.
+    pub(crate) async fn wire(&self) -> Outcome<Wire> {
+        Wire::connect(&self.base, self.limit).await
+    }
+
+    fn prepare(&self, request: &Request, limit: Option<Duration>) -> reqwest::RequestBuilder {
         let url = format!("{}{}", self.base, request.path);
-        let mut out = self
-            .http
-            .request(request.method.clone(), url)
-            .timeout(limit);
+        let mut out = self.http.request(request.method.clone(), url);
+        if let Some(limit) = limit {
+            out = out.timeout(limit);
+        }
         for (name, value) in &request.headers {
             out = out.header(name, value);
         }
@@ -162,7 +183,8 @@ impl Request {
         self
     }
 
-    fn describe(&self, base: &str) -> String {
+    /// The request as text.
+    pub(crate) fn describe(&self, base: &str) -> String {
         let mut text = format!("{} {base}{}", self.method, self.path);
         for (name, value) in &self.headers {
             text.push_str(&format!("\n{name}: {}", quote(value.as_bytes())));

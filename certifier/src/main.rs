@@ -2,18 +2,21 @@
 
 mod cli;
 mod files;
+mod functions;
 mod progress;
 mod signals;
 
 use std::fs;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
+use tokio::net::TcpListener;
 
 use certifier::{Report, rules, run_watched};
-use cli::{Arguments, Format, Output};
+use cli::{Arguments, Command, Format, Output};
 use progress::{Progress, Stream};
 
 /// Something failed.
@@ -24,13 +27,30 @@ const COULD_NOT_RUN: u8 = 2;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match certify(Arguments::parse()).await {
+    let arguments = Arguments::parse();
+    let ended = match &arguments.command {
+        Some(Command::Probe { listen }) => probe(*listen).await,
+        None => certify(arguments).await,
+    };
+    match ended {
         Ok(code) => code,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "certifier: {error:#}");
             ExitCode::from(COULD_NOT_RUN)
         }
     }
+}
+
+async fn probe(address: SocketAddr) -> anyhow::Result<ExitCode> {
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.with_context(|| format!("listening on {address}"))?;
+    // A function that is told to stop stops; what is in flight is the watchdog's business.
+    let stop = signals::first()?;
+    tokio::select! {
+        ended = certifier::probe::serve(listener) => ended?,
+        () = stop => {}
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn certify(arguments: Arguments) -> anyhow::Result<ExitCode> {

@@ -45,10 +45,12 @@ pub struct Options {
     pub image: String,
     /// Put in front of `image` where the exact image text is checked; may be empty.
     pub registry_prefix: String,
-    /// The function that answers with a redirect; without it that check is skipped.
-    pub redirector: Option<Redirector>,
-    /// The function that does as each call says; without it checks that need it are skipped.
-    pub probe: Option<Probe>,
+    /// The function that answers every call with 302 and `Location` from its variable `destination`; without it that check
+    /// is skipped.
+    pub redirector: Option<TestFunction>,
+    /// The function that does as each call says (FUNCTIONS.md has its language); without it checks that need it are
+    /// skipped.
+    pub probe: Option<TestFunction>,
 }
 
 /// Where the platform is entered. The URL is plain `http`, with or without a path.
@@ -77,21 +79,12 @@ pub enum Credentials {
     Token(String),
 }
 
-/// A function that answers every call with 302 and `Location` from its variable `destination`.
+/// A function of the suite that is more than a program with standard input and output.
 #[derive(Clone, Debug)]
-pub struct Redirector {
+pub struct TestFunction {
     /// Its image.
     pub image: String,
-    /// Its process.
-    pub process: String,
-}
-
-/// A function that does as each call says; FUNCTIONS.md has its language.
-#[derive(Clone, Debug)]
-pub struct Probe {
-    /// Its image.
-    pub image: String,
-    /// Its process.
+    /// Its process; empty: what the image says.
     pub process: String,
     /// Variables it is deployed with, such as `mode` and `upstream_url`.
     pub environment: BTreeMap<String, String>,
@@ -147,6 +140,17 @@ impl Options {
             .into_iter()
             .chain(second)
             .collect()
+    }
+}
+
+impl TestFunction {
+    /// An image with a process, and nothing in its environment.
+    pub fn new(image: impl Into<String>, process: impl Into<String>) -> Self {
+        Self {
+            image: image.into(),
+            process: process.into(),
+            environment: BTreeMap::new(),
+        }
     }
 }
 

@@ -45,7 +45,7 @@ impl Made {
 }
 
 /// A function that several checks look at: deployed by the first, kept for the rest.
-type Shared = Arc<OnceCell<Outcome<Answer>>>;
+pub(crate) type Shared = Arc<OnceCell<Outcome<Answer>>>;
 
 /// The platform under test.
 pub(crate) struct Platform {

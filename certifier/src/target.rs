@@ -1,5 +1,6 @@
 //! One namespace of the platform under test, in the words of an operator.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,10 +10,10 @@ use tokio::sync::Mutex;
 
 use crate::clean_up::remove;
 use crate::failure::Outcome;
-use crate::http::{Answer, Request};
+use crate::http::{Answer, Client, Request};
 use crate::journal::Journal;
-use crate::options::Options;
-use crate::platform::{Made, Platform};
+use crate::options::{Options, TestFunction};
+use crate::platform::{Made, Platform, Shared};
 use crate::view::View;
 
 const FUNCTIONS: &str = "/system/functions";
@@ -62,7 +63,7 @@ impl Target {
     }
 
     /// The same target, except that what is made is kept to the end of the run, for others.
-    fn keeping(&self) -> Self {
+    pub(crate) fn keeping(&self) -> Self {
         Self {
             own: Arc::default(),
             ..self.clone()
@@ -95,6 +96,20 @@ impl Target {
     /// The name on the platform of what the suite calls `short`.
     pub(crate) fn name(&self, short: &str) -> String {
         format!("{}-{short}", self.prefix)
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.platform.client
+    }
+
+    /// The cell that says how the deployment of a function went that checks share.
+    pub(crate) async fn shared(&self, short: &str) -> Shared {
+        self.platform.shared(&self.namespace, short).await
+    }
+
+    /// Keeps an exchange for the report.
+    pub(crate) fn note(&self, sent: String, received: String, took: Duration) {
+        self.journal.write(sent, received, took);
     }
 
     /// Sends one request, and keeps it for the report.
@@ -157,9 +172,29 @@ impl Target {
         answer.map_err(|failure| failure.while_doing("deploying the test function"))
     }
 
+    /// The same for a function that is more than a program; `variables` come on top of its own.
+    pub(crate) async fn have_function(
+        &self,
+        short: &str,
+        function: &TestFunction,
+        variables: &[(&str, &str)],
+    ) -> Outcome<Answer> {
+        let own = function.environment.iter();
+        let own = own.map(|(name, value)| (name.as_str(), value.as_str()));
+        let environment: BTreeMap<_, _> = own.chain(variables.iter().copied()).collect();
+        let more = json!({"image": function.image, "envVars": environment});
+        let mut body = self.deployment(short, &function.process, more);
+        if let (true, Some(body)) = (function.process.is_empty(), body.as_object_mut()) {
+            body.remove("envProcess");
+        }
+        let answer = self.write_function(Method::POST, &body).await;
+        let answer = answer.and_then(Answer::with_success);
+        answer.map_err(|failure| failure.while_doing("deploying the test function"))
+    }
+
     /// The same for a function that several checks share.
     pub(crate) async fn have_sample(&self, sample: &Sample) -> Outcome<Answer> {
-        let cell = self.platform.shared(&self.namespace, sample.name).await;
+        let cell = self.shared(sample.name).await;
         let deployed = cell
             .get_or_init(async || {
                 let keeper = self.keeping();
@@ -273,7 +308,7 @@ impl Target {
     /// Calls a sample. It has answered before, so there is no second attempt.
     pub(crate) async fn call_sample(&self, sample: &Sample, request: Request) -> Outcome<Answer> {
         let called = format!("{}, called", sample.name);
-        let cell = self.platform.shared(&self.namespace, &called).await;
+        let cell = self.shared(&called).await;
         let first = cell.get_or_init(|| async {
             self.have_sample(sample).await?;
             let call = self.call(Method::POST, sample.name, "");

@@ -1,7 +1,6 @@
 //! A redirect is the caller's business.
 
 use reqwest::Method;
-use serde_json::json;
 
 use crate::capability::Capability;
 use crate::check::{Check, Family};
@@ -37,11 +36,9 @@ async fn passes_the_redirect_on(target: Target) -> Outcome {
     let Some(redirector) = &target.options().redirector else {
         return Err(Failure::new("a function that redirects", "none was given"));
     };
-    let more = json!({
-        "image": redirector.image,
-        "envVars": {"destination": DESTINATION},
-    });
-    target.have("redirector", &redirector.process, more).await?;
+    target
+        .have_function("redirector", redirector, &[("destination", DESTINATION)])
+        .await?;
     let call = target.call(Method::POST, "redirector", "").body("a body");
     let answer = target.call_until(&call, 302).await?;
     match answer.header("location") {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use certifier::{Credentials, Level, Options, Redirector, Report, rules, run};
+use certifier::{Credentials, Level, Options, Report, TestFunction, rules, run};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -43,10 +43,7 @@ pub(crate) fn everything(url: String) -> Options {
             user: USER.to_owned(),
             password: PASSWORD.to_owned(),
         },
-        redirector: Some(Redirector {
-            image: "redirector".into(),
-            process: "./handler".into(),
-        }),
+        redirector: Some(TestFunction::new("redirector", "./handler")),
         ..Options::gateway(url)
     }
 }

@@ -1,10 +1,10 @@
 //! The certifier's verdict, and the list of what it cannot check here.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use certifier::{Line, Options, Redirector, Report, Verdict};
+use certifier::{Line, Options, Report, TestFunction, Verdict};
 use faas_provider_memory::sandbox::Allowed;
 use faas_provider_memory::{Config, MemoryService};
 use reqwest::{Method, StatusCode};
@@ -16,25 +16,47 @@ use crate::support::{Local, answer, client};
 /// Every check that is skipped: none. Any skip is a failure.
 const SKIPPED: [(&str, &str); 0] = [];
 
-/// The image of the function that redirects, and the program in its place.
+/// The images of the functions that are more than a program; `examples/probe.rs` is both.
+const PROBE: &str = "certified/probe:latest";
 const REDIRECTOR: &str = "certified/redirector:latest";
-const REDIRECTOR_PROGRAM: &str = "/usr/bin/python3 redirector.py $PORT";
 
-/// An image map with the redirecting function, a server of its own behind a watchdog in mode http.
-fn image_map(home: &TempDir) -> PathBuf {
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/api/redirector");
-    let map = format!(
-        "[\"{REDIRECTOR}\"]\ncommand = \"{REDIRECTOR_PROGRAM}\"\ndirectory = \"{directory}\"\n\
-         environment = {{ mode = \"http\", upstream_url = \"http://127.0.0.1:$PORT\" }}\n"
+/// The probe lies beside this test; `cargo test` builds it.
+fn probe() -> PathBuf {
+    let folder = Path::new(env!("CARGO_BIN_EXE_faas-local"))
+        .parent()
+        .unwrap();
+    let probe = folder.join("examples/probe");
+    assert!(
+        probe.exists(),
+        "build it: cargo build -p faas-local --examples"
     );
+    probe
+}
+
+/// An image map with those functions: servers of their own behind a watchdog in mode http.
+fn image_map(home: &TempDir) -> PathBuf {
+    let probe = probe();
+    let folder = probe.parent().unwrap();
+    let entry = |image| {
+        format!(
+            "[{image:?}]\ncommand = \"{} $PORT\"\ndirectory = {folder:?}\n\
+             environment = {{ mode = \"http\", upstream_url = \"http://127.0.0.1:$PORT\" }}\n",
+            probe.display()
+        )
+    };
     let path = home.path().join("image-map.toml");
-    std::fs::write(&path, map).unwrap();
+    std::fs::write(&path, [entry(PROBE), entry(REDIRECTOR)].concat()).unwrap();
     path
 }
 
-fn redirector() -> Option<Redirector> {
-    let (image, process) = (REDIRECTOR.to_owned(), REDIRECTOR_PROGRAM.to_owned());
-    Some(Redirector { image, process })
+/// What both runs have in common. Their images say what to run.
+fn options(options: Options) -> Options {
+    Options {
+        namespaces: vec!["second".to_owned()],
+        redirector: Some(TestFunction::new(REDIRECTOR, "")),
+        probe: Some(TestFunction::new(PROBE, "")),
+        ..options
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -47,12 +69,7 @@ async fn the_certifier_finds_nothing_to_complain_about() {
         .send(Method::POST, "/system/namespace/", namespace)
         .await;
     assert_eq!(created.0, StatusCode::CREATED);
-    let options = Options {
-        namespaces: vec!["second".to_owned()],
-        redirector: redirector(),
-        ..Options::gateway(&local.url)
-    };
-    let report = certifier::run(options).await;
+    let report = certifier::run(options(Options::gateway(&local.url))).await;
     assert!(report.success(), "{report}");
     assert_eq!(skips(&report), SKIPPED, "{report}");
     assert_eq!(local.json("/system/functions").await, json!([]));
@@ -87,12 +104,7 @@ async fn the_certifier_finds_nothing_in_the_provider_alone() {
     let created = answer(create.body(namespace.to_string())).await;
     assert_eq!(created.0, StatusCode::CREATED);
 
-    let options = Options {
-        namespaces: vec!["second".to_owned()],
-        redirector: redirector(),
-        ..Options::provider(&url)
-    };
-    let report = certifier::run(options).await;
+    let report = certifier::run(options(Options::provider(&url))).await;
     assert!(report.success(), "{report}");
     assert_eq!(skips(&report), SKIPPED_WITHOUT_GATEWAY, "{report}");
 }

@@ -1,0 +1,131 @@
+//! Below HTTP: what no well-behaved client would send, and answers that are read piece by piece.
+
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+use url::Url;
+
+use crate::failure::{Failure, Outcome};
+use crate::quote::quote;
+
+/// More than any answer that is read this way.
+const LARGEST: usize = 4 << 20;
+
+/// A connection on which every byte is the check's own.
+pub(crate) struct Wire {
+    stream: TcpStream,
+    sent: Vec<u8>,
+}
+
+impl Wire {
+    /// Connects; only where the platform speaks plain HTTP.
+    pub(crate) async fn connect(base: &str, limit: Duration) -> Outcome<Self> {
+        let url = Url::parse(base).map_err(|error| fault(&[], &error.to_string()))?;
+        if url.scheme() != "http" {
+            return Err(fault(&[], "raw bytes are only sent to http:// URLs"));
+        }
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let port = url.port_or_known_default().unwrap_or(80);
+        let stream = timeout(limit, TcpStream::connect((host, port))).await;
+        match stream {
+            Ok(Ok(stream)) => Ok(Self {
+                stream,
+                sent: Vec::new(),
+            }),
+            Ok(Err(error)) => Err(fault(&[], &error.to_string())),
+            Err(_) => Err(fault(&[], "no connection in time")),
+        }
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> Outcome {
+        self.sent.extend_from_slice(bytes);
+        let written = self.stream.write_all(bytes).await;
+        written.map_err(|error| fault(&self.sent, &error.to_string()))
+    }
+
+    /// Says that nothing more will be sent, and goes on listening.
+    pub(crate) async fn finish(&mut self) -> Outcome {
+        let finished = self.stream.shutdown().await;
+        finished.map_err(|error| fault(&self.sent, &error.to_string()))
+    }
+
+    /// Reads until `enough` says so or the other side is done; an error if neither comes in time.
+    pub(crate) async fn read_until(
+        &mut self,
+        limit: Duration,
+        enough: impl Fn(&[u8]) -> bool,
+    ) -> Outcome<Vec<u8>> {
+        let deadline = Instant::now() + limit;
+        let mut bytes = Vec::new();
+        while !enough(&bytes) && bytes.len() < LARGEST {
+            match timeout_at(deadline, self.stream.read_buf(&mut bytes)).await {
+                Ok(Ok(0)) => break,
+                Ok(Ok(_)) => {}
+                // A reset is an end too; what came before it counts.
+                Ok(Err(_)) => break,
+                Err(_) => {
+                    let got = format!("only {:?} in {limit:?}", quote(&bytes));
+                    return Err(fault(&self.sent, &got));
+                }
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// A failure with what was sent on this connection as its evidence.
+    pub(crate) fn fault(&self, expected: &str, received: &[u8]) -> Failure {
+        Failure {
+            expected: expected.to_owned(),
+            ..fault(&self.sent, &quote(received))
+        }
+    }
+}
+
+fn fault(sent: &[u8], got: &str) -> Failure {
+    Failure {
+        sent: quote(sent),
+        ..Failure::new("an answer", got)
+    }
+}
+
+/// An answer whose body is read piece by piece. Dropping it hangs up.
+pub(crate) struct Stream {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    sent: String,
+    response: reqwest::Response,
+}
+
+impl Stream {
+    pub(crate) fn new(response: reqwest::Response, sent: String) -> Self {
+        Self {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            sent,
+            response,
+        }
+    }
+
+    /// The next piece as the network gave it; `None` at the end; an error if neither comes in time, or if the body breaks
+    /// off.
+    pub(crate) async fn next(&mut self, limit: Duration) -> Outcome<Option<Vec<u8>>> {
+        match timeout(limit, self.response.chunk()).await {
+            Ok(Ok(piece)) => Ok(piece.map(|piece| piece.to_vec())),
+            Ok(Err(error)) => Err(self.fault("another piece, or a clean end", &error.to_string())),
+            Err(_) => Err(self.fault("another piece, or the end", &format!("none in {limit:?}"))),
+        }
+    }
+
+    /// A failure with this request as its evidence.
+    pub(crate) fn fault(&self, expected: &str, got: &str) -> Failure {
+        Failure {
+            sent: self.sent.clone(),
+            received: format!("status {}", self.status),
+            ..Failure::new(expected, got)
+        }
+    }
+}
