@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use faas_provider::{
     EndpointTable, FunctionDeployment, FunctionEndpoints, FunctionName, FunctionNamespace,
-    FunctionStatus, LogRequest, LogStream, MIN_LABEL, Provider, ProviderError, ProviderInfo,
-    Secret, VersionInfo, scale_label,
+    FunctionStatus, LogRequest, LogStream, Provider, ProviderError, ProviderInfo, Secret,
+    VersionInfo, at_least_minimum,
 };
 use time::OffsetDateTime;
 use tokio::sync::watch;
@@ -153,14 +153,6 @@ impl Inner {
             ..FunctionStatus::of(name, &record.deployment)
         }
     }
-}
-
-/// Replicas to begin with, or to go on with: the minimum label, where it is set and more.
-fn at_least_minimum(deployment: &FunctionDeployment, replicas: u64) -> u64 {
-    scale_label(&deployment.labels, MIN_LABEL)
-        .ok()
-        .flatten()
-        .map_or(replicas, |min| min.max(replicas))
 }
 
 #[async_trait]

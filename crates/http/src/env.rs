@@ -201,6 +201,7 @@ macro_rules! settings {
                 },
             )* ];
 
+            #[allow(non_snake_case, reason = "some names are others' own, as DOCKER_HOST")]
             fn take(reader: &mut $crate::env::Reader) -> Option<Self> {
                 $( let $field = reader.field(stringify!($field), $crate::settings!(@default $($default)?)); )*
                 Some(Self { $( $field: $field?, )* })

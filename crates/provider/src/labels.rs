@@ -106,6 +106,13 @@ pub fn scale_label(labels: &Texts, label: &str) -> Result<Option<u64>, ProviderE
     text.parse().map(Some).map_err(wrong)
 }
 
+/// Replicas to begin with, or to go on with: the minimum label, where it is set and more.
+#[must_use]
+pub fn at_least_minimum(deployment: &FunctionDeployment, replicas: u64) -> u64 {
+    let min = scale_label(&deployment.labels, MIN_LABEL).ok().flatten();
+    min.map_or(replicas, |min| min.max(replicas))
+}
+
 /// How long a call of a function may take to begin its answer: its annotation, or else `default`.
 #[must_use]
 pub fn timeout(annotations: &Texts, default: Option<Duration>) -> Option<Duration> {

@@ -18,7 +18,7 @@ pub use endpoints::{Endpoint, EndpointTable, FunctionEndpoints, Publisher};
 pub use error::{HOP_HEADER, Hop, ProviderError, refusal};
 pub use labels::{
     ANNOTATION_PREFIX, FACTOR_LABEL, MAX_LABEL, MIN_LABEL, TIMEOUT_ANNOTATION, ZERO_LABEL,
-    scale_label, timeout,
+    at_least_minimum, scale_label, timeout,
 };
 pub use name::{FunctionName, FunctionPath, is_dns_label, is_secret_name};
 pub use provider::{Health, LogStream, Provider};

@@ -67,6 +67,9 @@ pub struct FunctionStatus {
     /// Replicas that answer.
     #[serde(default)]
     pub available_replicas: u64,
+    /// Why replicas are missing, or the last update did not last, in words; empty while all is well. Ours.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub problem: String,
     /// When it was first deployed; kept across scaling and updates.
     #[serde(
         default,
@@ -101,6 +104,7 @@ impl FunctionStatus {
             invocation_count: 0.0,
             replicas: 0,
             available_replicas: 0,
+            problem: String::new(),
             created_at: None,
             usage: None,
         }
