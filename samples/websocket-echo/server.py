@@ -14,7 +14,7 @@ import frames
 #: What every server proves with that it has understood (RFC 6455, section 1.3).
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 #: How long, in seconds, a caller who broke the rules may go on sending, and how long goodbyes are waited for.
-LAST_WORDS = 5
+LAST_WORDS = 3
 
 
 class Server(ThreadingHTTPServer):

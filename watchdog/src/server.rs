@@ -36,6 +36,8 @@ pub(crate) struct Server {
     pub(crate) read_timeout: Option<Duration>,
     /// From the end of the headers to the last byte of the answer.
     pub(crate) write_timeout: Option<Duration>,
+    /// Tunnels end when the sender is gone, not with the server; nobody waits for them.
+    pub(crate) tunnels: watch::Receiver<()>,
 }
 
 /// Both ends of a connection, as an extension of each request on it.
@@ -69,8 +71,6 @@ impl Server {
         F: Future<Output = Response> + Send + 'static,
     {
         let (closing, closed) = watch::channel(false);
-        // Tunnels end with the server, however it ends; nobody waits for them.
-        let (_open, tunnels) = watch::channel(());
         let mut connections = JoinSet::new();
         let mut stop = std::pin::pin!(stop);
         loop {
@@ -79,7 +79,7 @@ impl Server {
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, _)) => {
-                        let connection = self.serve(stream, handler.clone(), closed.clone(), tunnels.clone());
+                        let connection = self.serve(stream, handler.clone(), closed.clone());
                         connections.spawn(connection);
                     }
                     Err(error) => {
@@ -107,13 +107,13 @@ impl Server {
         stream: TcpStream,
         handler: H,
         mut closed: watch::Receiver<bool>,
-        tunnels: watch::Receiver<()>,
     ) -> impl Future<Output = ()> + Send + use<H, F>
     where
         H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
         F: Future<Output = Response> + Send + 'static,
     {
         let (read_timeout, write_timeout) = (self.read_timeout, self.write_timeout);
+        let tunnels = self.tunnels.clone();
         async move {
             let Ok(ends) = prepare(&stream) else { return };
             let deadline = WriteDeadline::default();
@@ -200,7 +200,7 @@ async fn answer_in_time(
 fn opened(
     mut response: Response,
     deadline: &WriteDeadline,
-    mut server: watch::Receiver<()>,
+    mut open: watch::Receiver<()>,
 ) -> Response {
     let Some(tunnel) = Tunnel::of(&mut response) else {
         return response;
@@ -212,7 +212,7 @@ fn opened(
     tokio::spawn(async move {
         tokio::select! {
             () = tunnel.run() => {}
-            _ = server.changed() => {}
+            _ = open.changed() => {}
         }
         drop(call);
     });

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::config::Config;
 use crate::go_text;
@@ -26,6 +27,8 @@ const BACKLOG: u32 = 1024;
 
 /// The metrics page is small; whoever takes longer than this is not reading it.
 const METRICS_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long tunnels may take to pass on what the function said before it ended.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// What every call needs.
 pub(crate) struct App {
@@ -162,12 +165,15 @@ impl Watchdog {
         if std::process::id() == 1 {
             beside.spawn(reap_orphans(app.children.clone()));
         }
-        let served = serve(Arc::clone(&app), listener, shutdown);
+        let (open, tunnels) = watch::channel(());
+        let served = serve(Arc::clone(&app), listener, tunnels, shutdown);
         let ended = tokio::select! {
             () = served => Ok(()),
             error = app.function.ended(&app) => Err(error),
         };
         app.function.stop().await;
+        // What it said to its WebSockets when it was told to stop is on its way; then they end.
+        let _ = timeout(LAST_WORDS, open.closed()).await;
         ended
     }
 }
@@ -184,11 +190,17 @@ async fn gate(config: &Config) -> Result<Option<Gate>, Error> {
 }
 
 /// Serves calls until the shutdown is through.
-async fn serve(app: Arc<App>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+async fn serve(
+    app: Arc<App>,
+    listener: TcpListener,
+    tunnels: watch::Receiver<()>,
+    shutdown: impl Future<Output = ()>,
+) {
     let server = Server {
         listener,
         read_timeout: app.config.read_timeout.get(),
         write_timeout: app.config.write_timeout.get(),
+        tunnels,
     };
     let handler = {
         let app = Arc::clone(&app);
@@ -224,6 +236,7 @@ async fn serve_metrics(listener: TcpListener, metrics: Arc<Metrics>) {
         listener,
         read_timeout: Some(METRICS_TIMEOUT),
         write_timeout: Some(METRICS_TIMEOUT),
+        tunnels: watch::channel(()).1,
     };
     let handler = move |request| {
         let response = metrics.answer(&request);

@@ -117,3 +117,15 @@ async fn a_server_that_stops_says_goodbye_and_ends_when_the_caller_has_answered(
     assert!(soon("the end", socket.next()).await.is_none());
     assert!(server.ended().success());
 }
+
+#[tokio::test]
+async fn a_replica_that_stops_passes_the_goodbye_on() {
+    let local = deployed().await;
+    let mut socket = opened(&local.url).await;
+    said_back(&mut socket, Message::text("hello")).await;
+    local.scale("websocket-echo", 0).await;
+    let Message::Close(Some(goodbye)) = next(&mut socket).await else {
+        panic!("no goodbye");
+    };
+    assert_eq!(goodbye.code, CloseCode::Away);
+}

@@ -196,6 +196,22 @@ fn event_streams_are_waited_for_and_websockets_are_not_row_226() {
 }
 
 #[test]
+fn what_the_function_says_to_its_websockets_when_it_is_told_to_stop_arrives() {
+    let mut watchdog = http(&[("ON_TERM", "goodbye")]);
+    let mut socket = watchdog.connect();
+    socket.write(
+        b"GET /websocket HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+    );
+    socket.read_past("\r\n\r\n");
+    socket.write(b"still");
+    socket.read_past("still");
+    watchdog.signal(Signal::SIGTERM);
+    socket.read_past("goodbye");
+    assert_eq!(watchdog.wait().code(), Some(0));
+    assert!(socket.is_closed());
+}
+
+#[test]
 fn an_interrupted_watchdog_takes_the_function_with_it() {
     let mut watchdog = http(&[]);
     let function = function(&watchdog);

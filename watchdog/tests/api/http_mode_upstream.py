@@ -187,6 +187,7 @@ def websocket(peer, method, target, headers, raw):
     if headers.get("upgrade", "").lower() != "websocket":
         return peer.answer("no", "426 Upgrade Required")
     peer.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Is: function\r\n\r\n")
+    websockets.append(peer)
     while True:
         if not peer.unread:
             peer.more()
@@ -273,11 +274,15 @@ def handle(sock, number):
 
 def told_to_stop(*_):
     mark("told")
+    if os.environ.get("ON_TERM") == "goodbye":
+        for peer in websockets:
+            peer.send("goodbye")
     if os.environ.get("ON_TERM") == "ignore":
         return
     os._exit(0)
 
 
+websockets = []
 signal.signal(signal.SIGTERM, told_to_stop)
 mark("pid", str(os.getpid()))
 if os.environ.get("START_LATE"):
