@@ -238,10 +238,7 @@ async fn serve_metrics(listener: TcpListener, metrics: Arc<Metrics>) {
         write_timeout: Some(METRICS_TIMEOUT),
         tunnels: watch::channel(()).1,
     };
-    let handler = move |request| {
-        let response = metrics.answer(&request);
-        async move { response }
-    };
+    let handler = move |request| Arc::clone(&metrics).page(request);
     server.run(handler, std::future::pending(), None).await;
 }
 
