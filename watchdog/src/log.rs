@@ -5,7 +5,7 @@
 use std::io::Write;
 
 /// Longest entry written; also the piece size in which longer function output is logged.
-pub(crate) const LONGEST_ENTRY_BYTES: usize = 64 * 1024;
+pub(crate) const LONGEST_ENTRY_BYTES: usize = 128 * 1024;
 
 /// Longest piece of a request (its path, its query) that is logged.
 const LONGEST_EXCERPT_CHARS: usize = 2048;

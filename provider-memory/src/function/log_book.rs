@@ -13,8 +13,9 @@ use tokio::sync::watch;
 const KEPT_LINES: usize = 5_000;
 /// Most bytes of text kept of one function.
 const KEPT_BYTES: usize = 1024 * 1024;
-/// Longest line; a longer one is told in pieces.
-const LINE_BYTES: usize = 128 * 1024;
+/// Longest line; a longer one is told in pieces. Room for the longest of a watchdog, 128 KiB, and for the time and the name
+/// that it puts in front.
+const LINE_BYTES: usize = 129 * 1024;
 
 /// The log of one function.
 #[derive(Debug)]

@@ -202,3 +202,37 @@ async fn followers_that_leave_leave_nothing_behind() {
         .await;
     }
 }
+
+#[tokio::test]
+async fn a_line_of_100_kib_is_one_line() {
+    let provider = Provider::start().await;
+    let (long, more) = (
+        "x".repeat(100 * 1024),
+        format!("{}\n", "y".repeat(99)).repeat(1_000),
+    );
+    for mode in ["classic", "streaming"] {
+        let variables = json!({"combine_output": "false", "mode": mode});
+        let deployment = with(
+            function(mode, "tee /dev/stderr"),
+            json!({"envVars": variables}),
+        );
+        provider.have(&deployment).await;
+        for body in [format!("{long}\n"), format!("{more}{long}\n")] {
+            let (status, answer) = provider.call(mode, &body).await;
+            assert_eq!((status, answer), (StatusCode::OK, body));
+        }
+        until("both are logged", async || {
+            let lines = provider.log_lines(mode, "").await;
+            let texts = lines.iter().filter_map(|line| line["text"].as_str());
+            let whole = texts.filter(|text| text.ends_with(&long));
+            whole.count() == 2
+        })
+        .await;
+        let lines = provider.log_lines(mode, "").await;
+        let first = lines.iter().find_map(|line| {
+            let said = line["text"].as_str().unwrap();
+            said.ends_with(&long).then(|| said.len() - long.len())
+        });
+        assert_eq!(first, Some("2006/01/02 15:04:05 stderr: ".len()), "{mode}");
+    }
+}

@@ -102,7 +102,7 @@ fn other_modes_have_the_other_programs_defaults() {
     assert_eq!(config.exec_timeout.to_string(), "30s");
     assert_eq!(config.content_type, "application/octet-stream");
     assert!(config.prefix_logs && !config.log_callid && !config.http_buffer_req_body);
-    assert_eq!(config.log_buffer_size, 65536);
+    assert_eq!(config.log_buffer_size, 131_072);
     assert_eq!(config.static_path, PathBuf::from("/home/app/public"));
     assert!(config.ready_path.is_none() && config.warnings.is_empty());
     let config = read(&[("mode", "streaming"), ("exec_timeout", "soon")]).unwrap();
@@ -127,7 +127,7 @@ fn other_modes_have_the_other_programs_spellings() {
             (expected, warnings)
         );
     }
-    for (value, expected, warnings) in [("100", 100, 0), ("-1", 1 << 20, 0), ("0", 65536, 1)] {
+    for (value, expected, warnings) in [("100", 100, 0), ("-1", 1 << 20, 0), ("0", 131_072, 1)] {
         let config = read(&[("mode", "streaming"), ("log_buffer_size", value)]).unwrap();
         assert_eq!(
             (config.log_buffer_size, config.warnings.len()),

@@ -47,7 +47,7 @@ pub const VARIABLES: [Variable; 36] = [
     variable("buffer_http", "false", "the same"),
     variable("static_path", "/home/app/public", "mode static: the directory of the files"),
     variable("prefix_logs", "true", "time and stream name before lines the function logs; not in mode classic"),
-    variable("log_buffer_size", "65536", "longest line the function logs, longer ones are split; negative: 1 MiB; not in mode classic"),
+    variable("log_buffer_size", "131072", "longest line the function logs, longer ones are split; negative: 1 MiB; not in mode classic"),
     variable("log_callid", "false", "end access lines with the call's id; not in mode classic"),
     variable("jwt_auth", "false", "only callers with a token of the authority that is made for this function; others are answered 401 or 403"),
     variable("jwt_auth_local", "false", "the authority is http://127.0.0.1:8000 instead of http://gateway.openfaas:8080"),

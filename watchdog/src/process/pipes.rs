@@ -119,15 +119,21 @@ impl Sink for LineLog {
 
 impl Sink for ErrorLog {
     async fn take(&mut self, chunk: &[u8]) -> io::Result<()> {
-        if self.0.len() + chunk.len() > log::LONGEST_ENTRY_BYTES {
-            self.write();
-        }
         self.0.extend_from_slice(chunk);
+        if self.0.len() > log::LONGEST_ENTRY_BYTES {
+            let line_end = self.0.iter().rposition(|byte| *byte == b'\n');
+            let rest = self
+                .0
+                .split_off(line_end.map_or(self.0.len(), |end| end + 1));
+            self.write();
+            self.0 = rest;
+        }
         Ok(())
     }
 }
 
-/// Logs what a process writes on stderr in one go, in pieces if it is much; nothing is lost when a call is cut short.
+/// Logs what a process writes on stderr in one go, in pieces of whole lines if it is much; nothing is lost when a call is
+/// cut short.
 #[derive(Default)]
 pub(super) struct ErrorLog(Vec<u8>);
 
