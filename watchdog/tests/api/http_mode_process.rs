@@ -11,12 +11,12 @@ use nix::unistd::Pid;
 use crate::http_mode::{allow, http, starting};
 use crate::support::{Watchdog, is_running, run, wait_until};
 
-fn function(watchdog: &Watchdog) -> String {
+pub(crate) fn function(watchdog: &Watchdog) -> String {
     wait_until("the function runs", || watchdog.path("pid").exists());
     fs::read_to_string(watchdog.path("pid")).unwrap()
 }
 
-fn signal_function(watchdog: &Watchdog, signal: Signal) {
+pub(crate) fn signal_function(watchdog: &Watchdog, signal: Signal) {
     let pid = function(watchdog).parse().unwrap();
     kill(Pid::from_raw(pid), signal).unwrap();
 }

@@ -176,6 +176,32 @@ def slow(peer, method, target, headers, raw):
     peer.answer("done")
 
 
+def bad_chunk(peer, *_):
+    """Stops speaking HTTP in the middle of its answer."""
+    peer.send("HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhalf!\r\nnonsense\r\n")
+    wait_for("go")
+    return False
+
+
+def endless(peer, *_):
+    """Answers for as long as anybody takes it."""
+    peer.send("HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nTransfer-Encoding: chunked\r\n\r\n")
+    try:
+        while True:
+            peer.chunk(b"x" * 65536)
+    except OSError:
+        mark("left")
+        raise Gone
+
+
+def flood(peer, *_):
+    """Says much on stderr, all of it on one line."""
+    for _ in range(160):
+        sys.stderr.write("z" * 65536)
+    sys.stderr.flush()
+    peer.answer("flooded")
+
+
 def deaf(peer, *_):
     """Never reads, never answers."""
     mark("began")
@@ -258,7 +284,7 @@ def leave(peer, method, target, headers, raw):
 ACTS = {
     f.__name__: f
     for f in (dump, connection, status, special, untyped, packed, pieces, trailers, until_close, hang_up, garbage,
-              many_headers, half, slow, deaf, websocket, unasked, echo, too_large, head_sizes, talk, inside, leave)
+              many_headers, half, slow, deaf, bad_chunk, endless, flood, websocket, unasked, echo, too_large, head_sizes, talk, inside, leave)
 }
 
 

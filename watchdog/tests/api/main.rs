@@ -10,6 +10,7 @@
 mod access;
 mod answers;
 mod authority;
+mod bad_input;
 mod bodies;
 mod caller;
 mod details;
