@@ -3,8 +3,8 @@
 use std::io;
 
 use bytes::Bytes;
-use futures_util::Stream;
 use futures_util::stream::unfold;
+use futures_util::{Stream, StreamExt};
 use http::Request;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
@@ -64,10 +64,12 @@ pub(super) fn pieces(
     body: Body,
     due: Option<Instant>,
 ) -> impl Stream<Item = Result<Bytes, BodyError>> {
-    unfold((body, 0), move |(mut body, mut read)| async move {
+    let pieces = unfold((body, 0), move |(mut body, mut read)| async move {
         let piece = next(&mut body, due, &mut read).await?;
         Some((piece, (body, read)))
-    })
+    });
+    // May be asked again after the end.
+    pieces.fuse()
 }
 
 async fn next(

@@ -224,6 +224,9 @@ impl Drop for Watchdog {
         let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!("--- log of the watchdog\n{}", self.log());
+        } else {
+            // One that costs a task only would go unseen.
+            assert!(!self.log().contains("panicked at"), "{}", self.log());
         }
     }
 }
