@@ -32,15 +32,17 @@ async fn deploy_marked(local: &Local, count: usize, mark: &str) {
 }
 
 /// A function has a uid of its own, and a temporary directory is its maker's alone.
-fn readable(local: &Local) {
+pub(crate) fn readable(local: &Local) {
     use std::os::unix::fs::PermissionsExt;
-    for path in ["", "functions", "functions/linger.sh"] {
+    let scripts = std::fs::read_dir(local.home.path().join("functions")).unwrap();
+    let scripts = scripts.map(|script| script.unwrap().path());
+    for path in ["".into(), "functions".into()].into_iter().chain(scripts) {
         let mode = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(local.home.path().join(path), mode).unwrap();
     }
 }
 
-fn mark() -> String {
+pub(crate) fn mark() -> String {
     let directory = tempfile::tempdir().unwrap();
     directory
         .path()

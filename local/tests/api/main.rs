@@ -6,6 +6,7 @@ mod certified;
 mod endings;
 mod journey;
 mod processes;
+mod servers;
 mod settings;
 mod soak;
 mod support;

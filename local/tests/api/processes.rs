@@ -50,13 +50,25 @@ pub(crate) fn marked(marker: &str) -> Vec<i32> {
     pids().filter(has).collect()
 }
 
-/// Those of them that run a program or script of this name.
+/// Everything below a process that has ended and was not waited for.
+pub(crate) fn zombies(pid: i32) -> Vec<i32> {
+    let below = below(pid).into_iter().map(|process| process.pid);
+    let dead = |pid: &i32| stat(*pid).is_some_and(|now| now.state == 'Z');
+    below.filter(dead).collect()
+}
+
+/// How many of them run a program or script of this name.
 pub(crate) fn running(marker: &str, program: &str) -> usize {
-    let runs = |pid: &&i32| {
+    that_run(marker, program).len()
+}
+
+/// Those of them that run a program or script of this name.
+pub(crate) fn that_run(marker: &str, program: &str) -> Vec<i32> {
+    let runs = |pid: &i32| {
         let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&arguments).contains(program)
     };
-    marked(marker).iter().filter(runs).count()
+    marked(marker).into_iter().filter(runs).collect()
 }
 
 fn pids() -> impl Iterator<Item = i32> {

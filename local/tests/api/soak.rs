@@ -11,14 +11,14 @@ use reqwest::{Body, Method, StatusCode};
 use crate::processes::below;
 use crate::support::{Local, until};
 
-const CALLERS: u64 = 16;
+pub(crate) const CALLERS: u64 = 16;
 const PIECE: usize = 64 * 1024;
 /// What the program may hold more after all this than before, in kilobytes: the logs of five functions fill up (5,000 lines
 /// each, 12 MB were measured after 50,000 calls), and nothing else grows.
 const GROWTH_KB: u64 = 18 * 1024;
 
 /// A size as written, or scaled down where the long run was not asked for.
-fn long_or(long: u64, short: u64) -> u64 {
+pub(crate) fn long_or(long: u64, short: u64) -> u64 {
     if std::env::var_os("SOAK").is_some() {
         long
     } else {
@@ -111,14 +111,14 @@ async fn a_large_body_goes_in_and_out_and_is_not_held() {
 
 /// What the program holds.
 #[derive(Debug)]
-struct Held {
-    processes: usize,
-    descriptors: u64,
+pub(crate) struct Held {
+    pub(crate) processes: usize,
+    pub(crate) descriptors: u64,
     resident_kb: u64,
 }
 
 impl Held {
-    fn by(local: &Local) -> Self {
+    pub(crate) fn by(local: &Local) -> Self {
         let descriptors = std::fs::read_dir(format!("/proc/{}/fd", local.pid())).unwrap();
         Self {
             processes: below(local.pid()).len(),
