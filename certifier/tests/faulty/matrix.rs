@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use certifier::{Credentials, Level, Options, Report, TestFunction, rules, run};
+use certifier::{Credentials, Door, Entry, Level, Options, Report, TestFunction, rules, run};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -44,6 +44,7 @@ pub(crate) fn everything(url: String) -> Options {
             password: PASSWORD.to_owned(),
         },
         redirector: Some(TestFunction::new("redirector", "./handler")),
+        probe: Some(TestFunction::new("probe", "")),
         ..Options::gateway(url)
     }
 }
@@ -55,18 +56,14 @@ fn failed(report: &Report) -> Ids {
 }
 
 /// Runs the whole suite once per switch.
-async fn all() -> BTreeMap<usize, (Ids, Report)> {
+async fn all() -> BTreeMap<usize, (Ids, String)> {
     let turns = Arc::new(Semaphore::new(PARALLEL));
     let mut runs = JoinSet::new();
     for (index, &switch) in Switch::ALL.iter().enumerate() {
         let turns = turns.clone();
         runs.spawn(async move {
             let _turn = turns.acquire_owned().await;
-            let url = Arc::new(Model::gateway(Some(switch)).wanting(BASIC))
-                .serve()
-                .await;
-            let report = run(everything(url)).await;
-            (index, (failed(&report), report))
+            (index, both(switch).await)
         });
     }
     let mut done = BTreeMap::new();
@@ -74,6 +71,35 @@ async fn all() -> BTreeMap<usize, (Ids, Report)> {
         done.extend([run.unwrap()]);
     }
     done
+}
+
+/// Through the gateway, and straight at the provider what is only to be seen there.
+async fn both(switch: Switch) -> (Ids, String) {
+    let gateway = Model::gateway(Some(switch)).wanting(BASIC);
+    let report = run(everything(Arc::new(gateway).serve().await)).await;
+    let (mut ids, mut text) = (failed(&report), report.to_string());
+    let filter = of_the_provider();
+    if !filter.is_empty() {
+        let provider = Model::gateway(Some(switch)).wanting(BASIC).alone();
+        let url = Arc::new(provider).serve().await;
+        let report = run(Options {
+            filter,
+            entry: Entry::Provider(url.clone()),
+            ..everything(url)
+        });
+        let report = report.await;
+        ids.extend(failed(&report));
+        text.push_str(&report.to_string());
+    }
+    (ids, text)
+}
+
+/// The checks that make sense only there.
+fn of_the_provider() -> Vec<String> {
+    let rules = rules()
+        .into_iter()
+        .filter(|rule| rule.door == Door::Provider);
+    rules.map(|rule| rule.id.to_owned()).collect()
 }
 
 /// One switch as it stands in the file.

@@ -287,8 +287,8 @@ switches! {
     RaceOverwrites,
     /// Of many deployments at a time, some are accepted and lost.
     CrowdLost,
-    /// A function is visible some time after the answer to its deployment.
-    VisibleLate because "nothing can be read right after it was made",
+    /// The status of a function that is deployed is 404.
+    StatusMissing because "what cannot be seen cannot be checked",
     /// A deployment may name a secret that does not exist.
     SecretMissingTaken,
     /// A deployment may name a secret twice.
@@ -595,4 +595,48 @@ switches! {
     MetricsAlways200,
     /// Metrics of requests hold whole paths.
     MetricPathsUnbounded,
+
+    // Calls of the probe.
+    /// A function that breaks before its answer gives 500.
+    BrokenIs500,
+    /// A function that breaks before its answer gives 200 and nothing.
+    BrokenIs200,
+    /// A function that is too slow gives 502.
+    SlowIs502,
+    /// An answer that breaks off ends as if it were whole.
+    TruncationHidden,
+    /// Answers are collected before they are passed on.
+    StreamBuffered,
+    /// A wish to change the protocol is not passed on.
+    UpgradeStripped,
+    /// A function is not told that its caller has hung up.
+    HangUpIgnored,
+    /// The platform asks for gzip where the caller did not.
+    GzipAskedFor,
+    /// Answers in gzip are unpacked.
+    GzipUnpacked,
+    /// The length of an answer does not reach the caller.
+    AnswerLengthLost,
+    /// Trailers of an answer do not reach the caller.
+    TrailersLost,
+    /// Unusual statuses become 200.
+    StatusesCollapsed,
+    /// A function's own failures become 502.
+    FunctionErrorsAre502,
+    /// Several cookies become one header.
+    CookiesFolded,
+    /// An answer without a type gets one.
+    TypeInvented,
+    /// Headers of a function's own do not reach the caller.
+    AnswerHeadersLost,
+    /// One replica takes all calls.
+    OneReplicaTakesAll,
+    /// Secrets can be read by root only.
+    SecretForRootOnly,
+    /// Secrets can be written by the function.
+    SecretWritable,
+    /// A root that is to be read-only can be written.
+    ReadOnlyIgnored,
+    /// With a read-only root, not even the temporary directory can be written.
+    NothingWritable,
 }

@@ -7,7 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, AUTHORIZATION, HeaderName};
+use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, AUTHORIZATION, HeaderName, HeaderValue};
+use hyper::upgrade::OnUpgrade;
 use hyper::{HeaderMap, Method};
 
 use super::Model;
@@ -33,6 +34,10 @@ pub(crate) struct Call {
     /// As it was sent, without the `?`; empty when there is none.
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
+    /// The protocol that the caller wants to go on with.
+    pub(crate) upgrade: Option<HeaderValue>,
+    /// The caller's connection, should it change its protocol.
+    pub(crate) connection: Option<OnUpgrade>,
 }
 
 impl Call {
@@ -51,8 +56,8 @@ pub(crate) async fn call(
 ) -> Answer {
     let id = given_or_new_id(request.headers());
     let mut answer = match resolve(model, request, "/function/", peer, &id) {
-        Ok((call, body)) => {
-            let answer = programs::run(model, &call, body).await;
+        Ok((mut call, body)) => {
+            let answer = programs::run(model, &mut call, body).await;
             model.count(&call.key, answer.status().as_u16());
             answer
         }
@@ -70,12 +75,13 @@ pub(crate) async fn call(
 /// Finds the function, and turns the request into the one that it gets.
 pub(crate) fn resolve(
     model: &Model,
-    request: hyper::Request<Incoming>,
+    mut request: hyper::Request<Incoming>,
     prefix: &str,
     peer: SocketAddr,
     id: &str,
 ) -> Result<(Call, Body), Answer> {
     refuse(model, &request)?;
+    let connection = hyper::upgrade::on(&mut request);
     let (head, body) = request.into_parts();
     let path = head.uri.path().strip_prefix(prefix).unwrap_or_default();
     let (name, rest) = path
@@ -90,6 +96,7 @@ pub(crate) fn resolve(
             "a function was given the platform's credentials",
         ));
     }
+    let upgrade = forward::upgrade(&headers);
     forward::headers(model, &mut headers, peer, id);
     let call = Call {
         key,
@@ -98,6 +105,8 @@ pub(crate) fn resolve(
         path: forward::path(model, rest)?,
         query: forward::query(model, head.uri.query().unwrap_or_default()),
         headers,
+        upgrade,
+        connection: Some(connection),
     };
     Ok((call, body.map_err(io::Error::other).boxed_unsync()))
 }
@@ -206,7 +215,7 @@ fn cold(model: &Model, function: &mut Function) -> bool {
 }
 
 /// A refusal of the platform's own, and not of the function.
-fn own(model: &Model, status: u16, line: String) -> Answer {
+pub(crate) fn own(model: &Model, status: u16, line: String) -> Answer {
     let mut refused = match model.wrong(Switch::CallFailuresWithoutText) {
         true => bytes(status, ""),
         false => refusal(status, line),

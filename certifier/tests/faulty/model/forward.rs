@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use hyper::HeaderMap;
 use hyper::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, LOCATION, USER_AGENT,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, LOCATION, UPGRADE,
+    USER_AGENT,
 };
 use percent_encoding::percent_decode_str;
 
@@ -14,14 +15,13 @@ use super::call::nanoseconds;
 use crate::switch::Switch;
 
 /// What concerns one connection only (RFC 9110, section 7.6.1).
-const HOP_BY_HOP: [&str; 9] = [
+const HOP_BY_HOP: [&str; 8] = [
     "connection",
     "keep-alive",
     "proxy-authenticate",
     "proxy-authorization",
     "proxy-connection",
     "te",
-    "trailer",
     "transfer-encoding",
     "upgrade",
 ];
@@ -72,9 +72,16 @@ fn without_repeats(query: &str) -> String {
     kept.join("&")
 }
 
+/// The protocol that a caller wants to change to.
+pub(crate) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut named = values(headers, &CONNECTION).flat_map(|value| value.split(','));
+    let wanted = named.any(|name| name.trim().eq_ignore_ascii_case("upgrade"));
+    headers.get(UPGRADE).filter(|_| wanted).cloned()
+}
+
 /// Takes away what was meant for the platform, and says where the call came from.
 pub(crate) fn headers(model: &Model, headers: &mut HeaderMap, peer: SocketAddr, id: &str) {
-    for name in of_this_connection(model, headers) {
+    for name in of_one_connection(model, headers) {
         headers.remove(&name);
     }
     came_from(model, headers, peer);
@@ -97,7 +104,7 @@ pub(crate) fn headers(model: &Model, headers: &mut HeaderMap, peer: SocketAddr, 
     }
 }
 
-fn of_this_connection(model: &Model, headers: &HeaderMap) -> Vec<String> {
+pub(crate) fn of_one_connection(model: &Model, headers: &HeaderMap) -> Vec<String> {
     let named = values(headers, &CONNECTION);
     let named = named.flat_map(|value| value.split(','));
     let named = named.map(|name| name.trim().to_ascii_lowercase());

@@ -14,8 +14,8 @@ use super::request::{Request, text};
 use super::state::{Function, Key, State};
 use crate::switch::Switch;
 
-/// How long something is late, or lingers, for those who look at once.
-const MOMENT: Duration = Duration::from_millis(300);
+/// How long something lingers for those who look at once.
+const MOMENT: Duration = Duration::from_secs(1);
 
 pub(crate) fn list(model: &Model, request: &Request) -> Answer {
     let namespace = request.namespace_in_query();
@@ -28,8 +28,7 @@ pub(crate) fn list(model: &Model, request: &Request) -> Answer {
     let lingering = lingering.map(|(key, (function, _))| (key, function));
     let all = state.functions.iter().chain(lingering);
     let wanted = all.filter(|((there, _), _)| everywhere || *there == namespace);
-    let visible = wanted.filter(|(_, function)| !hidden(model, function));
-    let mut list: Vec<_> = visible
+    let mut list: Vec<_> = wanted
         .map(|(key, function)| listed(model, key, function))
         .collect();
     match model.switch {
@@ -65,10 +64,6 @@ fn young(at: OffsetDateTime) -> bool {
     OffsetDateTime::now_utc() - at < MOMENT
 }
 
-fn hidden(model: &Model, function: &Function) -> bool {
-    model.wrong(Switch::VisibleLate) && young(function.created)
-}
-
 pub(crate) fn status(model: &Model, request: &Request, name: &str) -> Answer {
     let key = (request.namespace_in_query(), name.to_owned());
     let usage = request.parameter("usage").unwrap_or_default();
@@ -77,7 +72,7 @@ pub(crate) fn status(model: &Model, request: &Request, name: &str) -> Answer {
     }
     let state = model.state();
     let function = state.functions.get(&key);
-    match function.filter(|function| !hidden(model, function)) {
+    match function.filter(|_| !model.wrong(Switch::StatusMissing)) {
         Some(function) => plain(model, &describe(model, &key, function)),
         None if model.wrong(Switch::StatusOfUnknown) => answer::json(200, &json!({"name": name})),
         None => refusal(404, format!("function {name} not found")),

@@ -14,6 +14,7 @@ mod info;
 mod logs;
 mod metrics;
 mod namespaces;
+mod probe;
 mod programs;
 mod queue;
 mod request;
@@ -21,6 +22,7 @@ mod routes;
 mod scale;
 mod secrets;
 mod state;
+mod upstream;
 mod validate;
 
 use std::convert::Infallible;
@@ -68,9 +70,14 @@ impl Model {
     }
 
     pub(crate) fn provider() -> Self {
+        Self::gateway(None).alone()
+    }
+
+    /// The same without a gateway.
+    pub(crate) fn alone(self) -> Self {
         Self {
             is_gateway: false,
-            ..Self::gateway(None)
+            ..self
         }
     }
 
@@ -138,6 +145,21 @@ impl Model {
     /// What there is. Never held across an `await`.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
+    }
+
+    /// Changes a function, if it is still there.
+    pub(crate) fn change(&self, key: &Key, change: impl FnOnce(&mut Function)) {
+        if let Some(function) = self.state().functions.get_mut(key) {
+            change(function);
+        }
+    }
+
+    /// Adds a line to a function's log.
+    pub(crate) fn log(&self, key: &Key, text: String) {
+        self.change(key, |function| {
+            let instance = function.instance();
+            function.log.add(&instance, text);
+        });
     }
 
     /// Counts a call that a function has answered.

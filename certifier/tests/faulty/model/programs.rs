@@ -12,9 +12,10 @@ use tokio::process::Command;
 use super::Model;
 use super::answer::{Answer, Body, bytes, set, typed};
 use super::call::Call;
+use super::probe;
 use crate::switch::Switch;
 
-const SECRETS: &str = "/var/openfaas/secrets/";
+pub(crate) const SECRETS: &str = "/var/openfaas/secrets/";
 
 /// What a process leaves behind.
 struct Output {
@@ -23,9 +24,10 @@ struct Output {
     good: bool,
 }
 
-pub(crate) async fn run(model: &Model, call: &Call, body: Body) -> Answer {
+pub(crate) async fn run(model: &Model, call: &mut Call, body: Body) -> Answer {
     match call.function.text("image") {
         "redirector" => redirect(model, call),
+        "probe" => probe::call(model, call, body).await,
         _ => classic(model, call, body).await,
     }
 }
@@ -125,37 +127,46 @@ fn good(bytes: impl Into<Vec<u8>>) -> Output {
     Output { bytes, good: true }
 }
 
-/// A file: there are none but mounted secrets.
+/// The content of a file, or what `cat` says about it.
 fn read(model: &Model, call: &Call, path: &str) -> Output {
-    let (namespace, _) = &call.key;
-    let content = path.strip_prefix(SECRETS).and_then(|name| {
-        let state = model.state();
-        state
-            .secrets
-            .get(&(namespace.clone(), name.to_owned()))
-            .cloned()
-    });
-    content.map_or_else(
-        || Output {
-            bytes: format!("cat: can't open '{path}': No such file or directory\n").into_bytes(),
-            good: false,
-        },
-        good,
-    )
+    let missing = || Output {
+        bytes: format!("cat: can't open '{path}': No such file or directory\n").into_bytes(),
+        good: false,
+    };
+    file(model, call, path).map_or_else(missing, good)
 }
 
-/// The deployed variables, and what a watchdog says about the request.
-fn environment(model: &Model, call: &Call) -> String {
+/// A file: a mounted secret, or one that the function has written.
+pub(crate) fn file(model: &Model, call: &Call, path: &str) -> Option<Vec<u8>> {
+    let (namespace, _) = &call.key;
+    let state = model.state();
+    let Some(name) = path.strip_prefix(SECRETS) else {
+        return state.functions.get(&call.key)?.files.get(path).cloned();
+    };
+    let mounted = call.function.deployment.get("secrets")?.as_array()?;
+    let mounted = mounted.iter().any(|secret| secret == name);
+    let key = (namespace.clone(), name.to_owned());
+    state.secrets.get(&key).filter(|_| mounted).cloned()
+}
+
+/// The variables of the process, a line each.
+pub(crate) fn variables(model: &Model, call: &Call) -> String {
     let mut text = String::from("PATH=/bin\n");
-    let mut say = |name: &str, value: &str| text.push_str(&format!("{name}={value}\n"));
     for (name, value) in call.function.entries("envVars") {
-        match model.switch {
-            Some(Switch::EnvValueLost) => say(name, ""),
-            Some(Switch::EnvTemplated) => say(name, &value.replace("{{", "").replace("}}", "")),
-            _ => say(name, value),
-        }
+        let value = match model.switch {
+            Some(Switch::EnvValueLost) => String::new(),
+            Some(Switch::EnvTemplated) => value.replace("{{", "").replace("}}", ""),
+            _ => value.to_owned(),
+        };
+        text.push_str(&format!("{name}={value}\n"));
     }
-    say("fprocess", call.process(model));
+    text + &format!("fprocess={}\n", call.process(model))
+}
+
+/// The variables, and what a watchdog says about the request.
+fn environment(model: &Model, call: &Call) -> String {
+    let mut text = variables(model, call);
+    let mut say = |name: &str, value: &str| text.push_str(&format!("{name}={value}\n"));
     say(
         "Http_Method",
         match model.switch {
@@ -201,11 +212,5 @@ fn log(model: &Model, call: &Call, text: String) {
     if model.wrong(Switch::NoForkingLine) && text.starts_with("Forking") {
         return;
     }
-    let mut state = model.state();
-    if let Some(function) = state.functions.get_mut(&call.key) {
-        let instance = function.instance();
-        function
-            .log
-            .add(&instance, format!("2026/03/03 14:05:09 {text}"));
-    }
+    model.log(&call.key, format!("2026/03/03 14:05:09 {text}"));
 }

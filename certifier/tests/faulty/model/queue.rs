@@ -46,7 +46,7 @@ async fn take(
     id: &str,
 ) -> Result<(), Answer> {
     let callback = callback(model, &request)?;
-    let (call, body) = call::resolve(model, request, "/async-function/", peer, id)?;
+    let (mut call, body) = call::resolve(model, request, "/async-function/", peer, id)?;
     let body = body
         .collect()
         .await
@@ -56,7 +56,7 @@ async fn take(
         if model.wrong(Switch::AsyncLost) {
             return;
         }
-        let answer = programs::run(&model, &call, whole(body.to_bytes())).await;
+        let answer = programs::run(&model, &mut call, whole(body.to_bytes())).await;
         model.count(&call.key, answer.status().as_u16());
         if let Some(callback) = callback {
             post(&model, callback, &call, &id, answer).await;

@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
+use super::probe::Replica;
+
 /// Namespace and name.
 pub(crate) type Key = (String, String);
 
@@ -40,6 +42,10 @@ pub(crate) struct Function {
     /// When it came back from zero.
     pub(crate) woken: Option<OffsetDateTime>,
     pub(crate) log: Log,
+    /// What it has written.
+    pub(crate) files: BTreeMap<String, Vec<u8>>,
+    /// The servers that play its replicas, if it is the probe.
+    pub(crate) probes: Vec<Replica>,
 }
 
 /// What a function has said. Survives its updates.
@@ -91,6 +97,8 @@ impl Function {
             stumbles: 0,
             woken: None,
             log: Log::new(),
+            files: BTreeMap::new(),
+            probes: Vec::new(),
         }
     }
 
