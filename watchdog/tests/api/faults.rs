@@ -3,6 +3,9 @@
 use std::fs;
 use std::process::Command;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::caller::Caller;
 use crate::support::{Watchdog, children_of, is_running, wait_until};
 
@@ -120,21 +123,8 @@ fn sockets_of(watchdog: &Watchdog) -> usize {
 /// Differs on purpose: in the original each orphan was a zombie for the life of the container.
 #[test]
 fn process_1_reaps_orphans() {
-    let mut unshare = Command::new("unshare");
-    unshare
-        .args(["--pid", "--fork", "--mount-proc", "--kill-child", "--"])
-        .arg(env!("CARGO_BIN_EXE_fwatchdog"))
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap())
-        .env("metrics_port", "0");
-    let directory = tempfile::tempdir().unwrap();
-    let script = crate::support::write_script(
-        directory.path(),
-        "#!/bin/sh\n(sleep 0.1 & sleep 0.1 &) </dev/null >/dev/null 2>&1\nexit 7\n",
-    );
-    let fprocess = script.to_str().unwrap().to_owned();
-    let watchdog = Watchdog::launch(unshare, directory, &fprocess, &[]);
-    let process_1 = children_of(watchdog.pid().as_raw())[0].0;
+    let orphans = "(sleep 0.1 & sleep 0.1 &) </dev/null >/dev/null 2>&1\nexit 7";
+    let (watchdog, process_1) = as_process_1(orphans);
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -146,11 +136,49 @@ fn process_1_reaps_orphans() {
         }
     });
     wait_until("all orphans are reaped", || {
-        children_of(process_1).is_empty()
+        children_of(process_1.as_raw()).is_empty()
     });
-    nix::sys::signal::kill(
-        nix::unistd::Pid::from_raw(process_1),
-        nix::sys::signal::Signal::SIGKILL,
-    )
-    .unwrap();
+    kill(process_1, Signal::SIGKILL).unwrap();
+}
+
+/// While it drains, too: a call may take its time, and leave much behind.
+#[test]
+fn process_1_reaps_orphans_until_its_end() {
+    let (mut watchdog, process_1) = as_process_1(
+        "(sleep 1 & sleep 1 &) </dev/null >/dev/null 2>&1; touch $TMPDIR/started
+        until [ -e $TMPDIR/go ]; do sleep 0.02; done; echo done",
+    );
+    let mut caller = watchdog.connect();
+    caller.send("GET", "/", &[], b"");
+    wait_until("it runs", || watchdog.path("started").exists());
+    kill(process_1, Signal::SIGTERM).unwrap();
+    watchdog.wait_for_log("draining: 1 requests");
+    assert_eq!(
+        children_of(process_1.as_raw()).len(),
+        3,
+        "the call's, and its orphans"
+    );
+    wait_until("the orphans are reaped", || {
+        children_of(process_1.as_raw()).len() == 1
+    });
+    fs::write(watchdog.path("go"), "").unwrap();
+    caller.answer().is(200, "done\n");
+    assert_eq!(watchdog.wait().code(), Some(0));
+}
+
+/// A watchdog that is process 1 of a namespace, and its number outside.
+fn as_process_1(text: &str) -> (Watchdog, Pid) {
+    let mut unshare = Command::new("unshare");
+    unshare
+        .args(["--pid", "--fork", "--mount-proc", "--kill-child", "--"])
+        .arg(env!("CARGO_BIN_EXE_fwatchdog"))
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("metrics_port", "0");
+    let directory = tempfile::tempdir().unwrap();
+    let script = crate::support::write_script(directory.path(), &format!("#!/bin/sh\n{text}\n"));
+    let fprocess = script.to_str().unwrap().to_owned();
+    let watchdog = Watchdog::launch(unshare, directory, &fprocess, &[]);
+    let process_1 = Pid::from_raw(children_of(watchdog.pid().as_raw())[0].0);
+    (watchdog, process_1)
 }

@@ -230,7 +230,11 @@ fn an_interrupted_watchdog_takes_the_function_with_it() {
 }
 
 /// Calls from many at once until the door closes: how many were answered, and how many were accepted and lost.
-fn under_load(watchdog: &Watchdog, target: &str, end: impl FnOnce(&AtomicUsize)) -> (usize, usize) {
+pub(crate) fn under_load(
+    watchdog: &Watchdog,
+    target: &str,
+    end: impl FnOnce(&AtomicUsize),
+) -> (usize, usize) {
     let (answered, lost) = (AtomicUsize::new(0), AtomicUsize::new(0));
     scope(|scope| {
         for _ in 0..8 {

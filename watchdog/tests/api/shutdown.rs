@@ -1,11 +1,13 @@
 //! SIGTERM: unhealthy first, then closed, then drained.
 
 use std::net::TcpStream;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Watchdog, is_running, wait_until};
+use crate::http_mode_process::under_load;
+use crate::support::{Watchdog, is_running, until_within, wait_until};
 
 #[test]
 fn calls_are_served_until_the_port_closes_and_then_drained_row_218() {
@@ -44,6 +46,37 @@ fn calls_are_drained_in_other_modes_row_218() {
         watchdog.wait_for_log("draining: 1 requests");
         running.answer().is(200, "one\ntwo\n");
         assert_eq!(watchdog.wait().code(), Some(0));
+    }
+}
+
+/// Long with `SOAK=1`.
+#[test]
+fn every_accepted_call_of_a_forked_function_is_answered() {
+    let enough = if std::env::var_os("SOAK").is_some() {
+        20_000
+    } else {
+        100
+    };
+    for mode in ["classic", "streaming", "serializing"] {
+        let variables = [("mode", mode), ("healthcheck_interval", "200ms")];
+        let mut watchdog = Watchdog::with("cat", &variables);
+        let (answered, lost) = under_load(&watchdog, "/", |answered| {
+            until_within(Duration::from_secs(600), || {
+                answered.load(Ordering::SeqCst) > enough
+            });
+            watchdog.signal(Signal::SIGTERM);
+        });
+        eprintln!("{mode}: {answered} answered, {lost} lost");
+        // Connections that nobody has accepted yet are refused by the system: each caller may lose one.
+        assert!(answered > enough && lost <= 8, "{mode}: {answered}, {lost}");
+        assert_eq!(watchdog.wait().code(), Some(0));
+        watchdog.wait_for_log("Exiting. Active connections: 0");
+        let line = match mode {
+            "classic" => "Wrote 0 Bytes",
+            _ => "GET / - 200",
+        };
+        assert_eq!(watchdog.log().matches(line).count(), answered, "{mode}");
+        assert!(watchdog.children().is_empty(), "{mode}");
     }
 }
 

@@ -257,12 +257,23 @@ pub(crate) fn write_script(directory: &Path, text: &str) -> PathBuf {
 
 /// Waits for a condition, with a deadline.
 #[track_caller]
-pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) fn wait_until(what: &str, condition: impl FnMut() -> bool) {
+    assert!(
+        until_within(PATIENCE, condition),
+        "not within {PATIENCE:?}: {what}"
+    );
+}
+
+/// Whether a condition comes true in this time.
+pub(crate) fn until_within(time: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + time;
     while !condition() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        if Instant::now() >= deadline {
+            return false;
+        }
         sleep(Duration::from_millis(5));
     }
+    true
 }
 
 /// The direct children of a process: number and state.
