@@ -29,6 +29,15 @@ const MOST_HEADERS: usize = 2000;
 /// Pause after a failed accept (out of descriptors, say), so that the failure does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long the port may be quiet before it is closed, so that nobody who was let in is turned away.
+const LAST_LOOK: Duration = Duration::from_millis(2);
+
+/// Most connections that are let in then.
+const MOST_WAITING: usize = 1024;
+
+/// How long connections without a call are kept once the port is closed: a call may be on its way on them.
+const ARRIVAL: Duration = Duration::from_millis(50);
+
 /// A listener and how patient to be with its callers.
 pub(crate) struct Server {
     pub(crate) listener: TcpListener,
@@ -89,7 +98,12 @@ impl Server {
                 },
             }
         }
+        let late = self.take_waiting().await;
+        for stream in late {
+            connections.spawn(self.serve(stream, handler.clone(), closed.clone()));
+        }
         drop(self.listener);
+        sleep(ARRIVAL).await;
         closing.send_replace(true);
         let all = async { while connections.join_next().await.is_some() {} };
         match drain {
@@ -99,6 +113,17 @@ impl Server {
         let left = connections.len();
         connections.shutdown().await;
         left
+    }
+
+    /// The connections that the system has let in already: their callers are sending.
+    async fn take_waiting(&self) -> Vec<TcpStream> {
+        let mut waiting = Vec::new();
+        while waiting.len() < MOST_WAITING
+            && let Ok(Ok((stream, _))) = timeout(LAST_LOOK, self.listener.accept()).await
+        {
+            waiting.push(stream);
+        }
+        waiting
     }
 
     /// One connection, until it ends or, once `closed`, is idle.

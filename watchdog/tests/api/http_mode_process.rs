@@ -255,8 +255,7 @@ pub(crate) fn under_load(
     (answered.into_inner(), lost.into_inner())
 }
 
-/// In flight when the port is closed means answered. Connections that nobody has accepted yet are refused by the
-/// system, so a caller may lose one at that very moment, each of them.
+/// In flight when the port is closed means answered. A call may come in the very moment in which it is closed.
 #[test]
 fn every_accepted_call_is_answered_before_the_end() {
     let mut watchdog = http(&[("healthcheck_interval", "200ms")]);
@@ -265,7 +264,7 @@ fn every_accepted_call_is_answered_before_the_end() {
         watchdog.signal(Signal::SIGTERM);
     });
     assert!(
-        answered > 200 && lost <= 8,
+        answered > 200 && lost <= 2,
         "{answered} answered, {lost} lost"
     );
     assert_eq!(watchdog.wait().code(), Some(0));

@@ -49,6 +49,27 @@ fn calls_are_drained_in_other_modes_row_218() {
     }
 }
 
+/// To their callers these are accepted: the system has let them in.
+#[test]
+fn calls_that_wait_to_be_accepted_are_answered() {
+    let mut watchdog = Watchdog::start("cat");
+    let mut kept = watchdog.connect();
+    kept.send("POST", "/", &[], b"first");
+    kept.answer().is(200, "first");
+    watchdog.signal(Signal::SIGSTOP);
+    let mut callers: Vec<_> = (0..50).map(|_| watchdog.connect()).collect();
+    callers.push(kept);
+    for (number, caller) in callers.iter_mut().enumerate() {
+        caller.send("POST", "/", &[], format!("{number}").as_bytes());
+    }
+    watchdog.signal(Signal::SIGTERM);
+    watchdog.signal(Signal::SIGCONT);
+    for (number, caller) in callers.iter_mut().enumerate() {
+        caller.answer().is(200, &number.to_string());
+    }
+    assert_eq!(watchdog.wait().code(), Some(0));
+}
+
 /// Long with `SOAK=1`.
 #[test]
 fn every_accepted_call_of_a_forked_function_is_answered() {
@@ -67,8 +88,8 @@ fn every_accepted_call_of_a_forked_function_is_answered() {
             watchdog.signal(Signal::SIGTERM);
         });
         eprintln!("{mode}: {answered} answered, {lost} lost");
-        // Connections that nobody has accepted yet are refused by the system: each caller may lose one.
-        assert!(answered > enough && lost <= 8, "{mode}: {answered}, {lost}");
+        // One may come in the very moment in which the port is closed.
+        assert!(answered > enough && lost <= 2, "{mode}: {answered}, {lost}");
         assert_eq!(watchdog.wait().code(), Some(0));
         watchdog.wait_for_log("Exiting. Active connections: 0");
         let line = match mode {
