@@ -8,15 +8,14 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Config, Limit};
 use crate::flags::{self, Flags};
 use crate::health::LOCK_FILE;
 use crate::watchdog::{Error, Watchdog};
+use crate::workers;
 
 /// Runs the watchdog as `fwatchdog` would with these arguments (without the program's name) and this environment.
 ///
@@ -60,7 +59,7 @@ fn serve(flags: &Flags, environment: Vec<(OsString, OsString)>) -> ExitCode {
     if let Some(interval) = flags.healthcheck_interval {
         config.healthcheck_interval = Limit::new(interval);
     }
-    let runtime = match runtime() {
+    let runtime = match workers::runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             say(&format!("no runtime: {error}\n"));
@@ -74,16 +73,6 @@ fn serve(flags: &Flags, environment: Vec<(OsString, OsString)>) -> ExitCode {
         say(&format!("{error}\n"));
         ExitCode::from(error.exit_status())
     })
-}
-
-/// One thread: there may be hundreds of watchdogs on a machine, and starting processes is what takes the time.
-fn runtime() -> io::Result<Runtime> {
-    Builder::new_current_thread()
-        .enable_all()
-        // For the files of large bodies.
-        .max_blocking_threads(8)
-        .thread_keep_alive(Duration::from_secs(1))
-        .build()
 }
 
 async fn serve_until_told(config: Config, inherit: bool) -> Result<ExitCode, Error> {

@@ -25,6 +25,7 @@ mod server;
 mod sniff;
 mod spool;
 mod watchdog;
+mod workers;
 
 pub use command_line::command_line;
 pub use config::{Config, ConfigError, Inherited, JwtAuth, Limit, Mode, VARIABLES, Variable};

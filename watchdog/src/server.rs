@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use crate::answer::{self, Response};
 use crate::connection::{Answering, Connection, WriteDeadline};
 use crate::hang_up::{Gone, HangUp, watched};
+use crate::workers::{Seat, Workers};
 
 /// Longest request line and headers; more is answered 431.
 pub(crate) const HEADER_LIMIT_BYTES: usize = 1024 * 1024 + 4096;
@@ -39,8 +40,10 @@ const MOST_WAITING: usize = 1024;
 const ARRIVAL: Duration = Duration::from_millis(50);
 
 /// A listener and how patient to be with its callers.
-pub(crate) struct Server {
+pub(crate) struct Server<'a> {
     pub(crate) listener: TcpListener,
+    /// Where connections are served. They outlive the server as its tunnels do.
+    pub(crate) workers: &'a mut Workers,
     /// For the headers of a request, and between two requests.
     pub(crate) read_timeout: Option<Duration>,
     /// From the end of the headers to the last byte of the answer.
@@ -54,6 +57,8 @@ pub(crate) struct Server {
 pub(crate) struct Ends {
     pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
+    /// Which worker serves it.
+    pub(crate) worker: usize,
 }
 
 /// Why a connection is closed without an answer.
@@ -65,7 +70,7 @@ enum NoAnswer {
     CallerGone(#[from] Gone),
 }
 
-impl Server {
+impl Server<'_> {
     /// Serves until `stop` ends, then closes the listener and waits for the requests in flight, at most `drain`.
     ///
     /// Says how many connections were cut off then.
@@ -88,8 +93,10 @@ impl Server {
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, _)) => {
-                        let connection = self.serve(stream, handler.clone(), closed.clone());
-                        connections.spawn(connection);
+                        let seat = self.workers.seat();
+                        let runtime = seat.runtime.clone();
+                        let connection = self.serve(stream, seat, handler.clone(), closed.clone());
+                        connections.spawn_on(connection, &runtime);
                     }
                     Err(error) => {
                         log!("Error accepting a connection: {error}");
@@ -130,6 +137,7 @@ impl Server {
     fn serve<H, F>(
         &self,
         stream: TcpStream,
+        seat: Seat,
         handler: H,
         mut closed: watch::Receiver<bool>,
     ) -> impl Future<Output = ()> + Send + use<H, F>
@@ -140,7 +148,9 @@ impl Server {
         let (read_timeout, write_timeout) = (self.read_timeout, self.write_timeout);
         let tunnels = self.tunnels.clone();
         async move {
-            let Ok(ends) = prepare(&stream) else { return };
+            let Ok((stream, ends)) = prepare(stream, &seat) else {
+                return;
+            };
             let deadline = WriteDeadline::default();
             let io = Connection::new(stream, deadline.clone());
             let caller = io.downgrade();
@@ -176,14 +186,18 @@ impl Server {
     }
 }
 
-fn prepare(stream: &TcpStream) -> io::Result<Ends> {
+/// The connection as one of this thread's, where another may have accepted it.
+fn prepare(stream: TcpStream, seat: &Seat) -> io::Result<(TcpStream, Ends)> {
+    let stream = TcpStream::from_std(stream.into_std()?)?;
     stream.set_nodelay(true)?;
     let canonical =
         |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
-    Ok(Ends {
+    let ends = Ends {
         local: canonical(stream.local_addr()?),
         remote: canonical(stream.peer_addr()?),
-    })
+        worker: seat.worker,
+    };
+    Ok((stream, ends))
 }
 
 /// The handler's answer, unless the caller is gone before it. Dropped when the library notices that first.

@@ -21,6 +21,7 @@ use crate::places::Places;
 use crate::process::{Children, Program, reap_orphans};
 use crate::routes::route;
 use crate::server::Server;
+use crate::workers::{self, Workers};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -166,7 +167,8 @@ impl Watchdog {
             beside.spawn(reap_orphans(app.children.clone()));
         }
         let (open, tunnels) = watch::channel(());
-        let served = serve(Arc::clone(&app), listener, tunnels, shutdown);
+        let mut workers = Workers::up_to(workers::processors());
+        let served = serve(Arc::clone(&app), listener, &mut workers, tunnels, shutdown);
         let ended = tokio::select! {
             () = served => Ok(()),
             error = app.function.ended(&app) => Err(error),
@@ -193,11 +195,13 @@ async fn gate(config: &Config) -> Result<Option<Gate>, Error> {
 async fn serve(
     app: Arc<App>,
     listener: TcpListener,
+    workers: &mut Workers,
     tunnels: watch::Receiver<()>,
     shutdown: impl Future<Output = ()>,
 ) {
     let server = Server {
         listener,
+        workers,
         read_timeout: app.config.read_timeout.get(),
         write_timeout: app.config.write_timeout.get(),
         tunnels,
@@ -234,6 +238,7 @@ async fn retire(app: &App) {
 async fn serve_metrics(listener: TcpListener, metrics: Arc<Metrics>) {
     let server = Server {
         listener,
+        workers: &mut Workers::up_to(1),
         read_timeout: Some(METRICS_TIMEOUT),
         write_timeout: Some(METRICS_TIMEOUT),
         tunnels: watch::channel(()).1,

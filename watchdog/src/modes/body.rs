@@ -114,7 +114,7 @@ pub(super) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<In
 
 // Compat: the words of the original's network library.
 fn stalled(ends: Option<Ends>) -> String {
-    let ends = ends.map_or(String::new(), |Ends { local, remote }| {
+    let ends = ends.map_or(String::new(), |Ends { local, remote, .. }| {
         format!(" {local}->{remote}")
     });
     format!("read tcp{ends}: i/o timeout")

@@ -2,23 +2,34 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use nix::unistd::Pid;
 
 /// The direct children that have not been waited for.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Children(Arc<Mutex<HashSet<Pid>>>);
+pub(crate) struct Children(Arc<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Read while a child is being started, so that several can be at once; written by whoever needs to know all.
+    starting: RwLock<()>,
+    pids: Mutex<HashSet<Pid>>,
+}
 
 impl Children {
-    /// Starts a child and remembers it in one step, so that nobody sees it before it is known.
+    /// Starts a child and remembers it in one step, so that nobody takes it for a stranger in between.
     pub(super) fn start(
         &self,
         spawn: impl FnOnce() -> io::Result<(Pid, tokio::process::Child)>,
     ) -> io::Result<(Pid, tokio::process::Child)> {
-        let mut known = self.lock();
+        let _starting = self
+            .0
+            .starting
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         let (pid, child) = spawn()?;
-        known.insert(pid);
+        self.lock().insert(pid);
         Ok((pid, child))
     }
 
@@ -27,10 +38,15 @@ impl Children {
     }
 
     pub(super) fn contains(&self, pid: Pid) -> bool {
+        let _none_starting = self
+            .0
+            .starting
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         self.lock().contains(&pid)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashSet<Pid>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.pids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

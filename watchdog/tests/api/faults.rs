@@ -82,13 +82,7 @@ fn nothing_is_left_of_any_kind_of_call() {
         "case $Http_Path in /slow) sleep 60;; /bad) exit 1;; /back) sleep 60 & ;; *) cat;; esac",
         &[("exec_timeout", "10s")],
     );
-    // The runtime opens what it needs at the first call.
-    let sockets = sockets_of(&watchdog);
-    watchdog.post("warm up").is(200, "warm up");
-    wait_until("the first connection is closed", || {
-        sockets_of(&watchdog) <= sockets
-    });
-    let before = watchdog.descriptors();
+    let before = watchdog.warm_up();
     for round in 0..10 {
         watchdog.post(vec![b'x'; 2_000_000]);
         watchdog.get("/bad");
@@ -110,14 +104,6 @@ fn nothing_is_left_of_any_kind_of_call() {
         }
     }
     wait_until("no descriptor is left", || watchdog.descriptors() <= before);
-}
-
-fn sockets_of(watchdog: &Watchdog) -> usize {
-    let folder = fs::read_dir(format!("/proc/{}/fd", watchdog.pid())).unwrap();
-    let targets = folder.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
-    targets
-        .filter(|target| target.to_string_lossy().starts_with("socket:"))
-        .count()
 }
 
 /// Differs on purpose: in the original each orphan was a zombie for the life of the container.

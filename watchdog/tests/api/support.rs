@@ -206,6 +206,31 @@ impl Watchdog {
             .count()
     }
 
+    /// Calls from so many connections at once that every thread is started. How many descriptors are open when all of
+    /// them are closed again.
+    pub(crate) fn warm_up(&self) -> usize {
+        let mut callers: Vec<_> = (0..16).map(|_| self.connect()).collect();
+        for caller in &mut callers {
+            caller.send("POST", "/", &[], b"");
+            caller.answer();
+        }
+        drop(callers);
+        self.settled_descriptors()
+    }
+
+    /// How many descriptors are open once that has been the same for a second: no connection is being closed then.
+    pub(crate) fn settled_descriptors(&self) -> usize {
+        let (mut last, mut since) = (0, Instant::now());
+        wait_until("the number of descriptors has settled", || {
+            let now = self.descriptors();
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+            since.elapsed() > Duration::from_secs(1)
+        });
+        last
+    }
+
     /// Children of the watchdog, with their states.
     pub(crate) fn children(&self) -> Vec<(i32, char)> {
         children_of(self.pid().as_raw())

@@ -5,6 +5,7 @@ mod call;
 mod fault;
 mod upstream;
 
+use std::array;
 use std::time::Duration;
 
 use ::http::header::{CONTENT_LENGTH, HOST};
@@ -20,6 +21,7 @@ use crate::process::{Children, Lasting, Launch, Program};
 use crate::request;
 use crate::server::Ends;
 use crate::watchdog::{App, Error};
+use crate::workers;
 use body::{Stall, Upload};
 use call::Call;
 use fault::Fault;
@@ -34,7 +36,8 @@ const DURATION: HeaderName = HeaderName::from_static("x-duration-seconds");
 pub(crate) struct Http {
     process: Lasting,
     listening: Listening,
-    forwarder: Forwarder,
+    /// One for each worker: a connection to the process is used by the thread that opened it.
+    forwarders: [Forwarder; workers::MOST],
 }
 
 impl Http {
@@ -49,7 +52,7 @@ impl Http {
         Ok(Self {
             process: start(config, children)?,
             listening,
-            forwarder: Forwarder::in_manner(None, manner),
+            forwarders: array::from_fn(|_| Forwarder::in_manner(None, manner)),
         })
     }
 
@@ -102,14 +105,16 @@ impl Http {
             body = whole;
         }
         write_host(&mut head);
+        let mut worker = 0;
         if let Some(ends) = head.extensions.get::<Ends>().copied() {
             head.extensions.insert(PeerAddr(ends.remote));
+            worker = ends.worker;
         }
         call.lower_remaining(&mut head.headers);
         let method = head.method.clone();
         let target = head.uri.path_and_query();
         let target = target.map_or("/", |target| target.as_str()).to_owned();
-        let forwarded = self.forwarder.forward(
+        let forwarded = self.forwarders[worker].forward(
             Request::from_parts(head, body),
             self.listening.upstreams(),
             &target,

@@ -58,6 +58,9 @@ impl Listening {
 
     /// Waits for the first connection, or until waiting makes no sense any more.
     pub(super) async fn reached(&self) {
+        if self.is_there() {
+            return;
+        }
         let mut there = self.there.clone();
         tokio::select! {
             _ = there.wait_for(|there| *there) => {}
