@@ -9,6 +9,7 @@ mod serializing;
 mod streaming;
 
 use std::future::pending;
+use std::pin::Pin;
 
 use ::http::Request;
 
@@ -42,13 +43,18 @@ impl Function {
     }
 
     /// Answers one request. Dropped when the caller hangs up, which ends all that was done for it.
-    pub(crate) async fn call(&self, app: &App, request: Request<Body>) -> Response {
+    pub(crate) fn call<'a>(
+        &'a self,
+        app: &'a App,
+        request: Request<Body>,
+    ) -> Pin<Box<dyn Future<Output = Response> + Send + 'a>> {
+        // Boxed, because the server moves the future around it several times, and each is some kilobytes.
         match self {
-            Self::Classic(spares) => classic::call(app, spares, request).await,
-            Self::Streaming => streaming::call(app, request).await,
-            Self::Serializing => serializing::call(app, request).await,
-            Self::Http(http) => http.call(app, request).await,
-            Self::Static => files::call(app, request).await,
+            Self::Classic(spares) => Box::pin(classic::call(app, spares, request)),
+            Self::Streaming => Box::pin(streaming::call(app, request)),
+            Self::Serializing => Box::pin(serializing::call(app, request)),
+            Self::Http(http) => Box::pin(http.call(app, request)),
+            Self::Static => Box::pin(files::call(app, request)),
         }
     }
 

@@ -17,6 +17,9 @@ use crate::spool::Spool;
 /// How much is read at once: the size of a pipe.
 const CHUNK_BYTES: usize = 64 * 1024;
 
+/// How much is read at first: most functions write little, and many nothing on stderr.
+const FIRST_CHUNK_BYTES: usize = 4 * 1024;
+
 /// When to stop waiting for a pipe: set once the process has ended, and then only its descendants hold it.
 #[derive(Clone)]
 pub(super) struct Patience(watch::Receiver<Option<Instant>>);
@@ -65,8 +68,11 @@ pub(super) async fn drain(
     mut patience: Patience,
     sink: &mut impl Sink,
 ) -> io::Result<()> {
-    let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+    let mut chunk = Vec::with_capacity(FIRST_CHUNK_BYTES);
     loop {
+        if chunk.len() == chunk.capacity() {
+            chunk = Vec::with_capacity(CHUNK_BYTES);
+        }
         chunk.clear();
         let read = tokio::select! {
             read = pipe.read_buf(&mut chunk) => read?,
