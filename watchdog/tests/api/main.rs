@@ -35,6 +35,7 @@ mod ready;
 mod rows;
 mod serializing;
 mod shutdown;
+mod soak;
 mod start;
 mod streaming;
 mod streaming_faults;
