@@ -1,14 +1,17 @@
 //! Measures the platform from outside: real processes, real sockets. `bench/run` builds what it needs and starts it.
 
+mod load;
 mod local;
 mod process;
+mod proxy;
 mod stream;
+mod upstream;
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-/// Measures the platform: start, deploy, streaming.
+/// Measures the platform: start, deploy, the watchdog, streaming.
 #[derive(Parser)]
 struct Arguments {
     /// Directory of the programs to measure.
@@ -28,6 +31,20 @@ enum What {
         #[arg(long, default_value_t = 1024)]
         mebibytes: u64,
     },
+    /// The watchdog's mode http beside nginx as a bare proxy: rate, added time, memory. Needs nginx and wrk.
+    Http {
+        /// The watchdog to measure.
+        watchdog: PathBuf,
+        /// Calls after which its memory is compared.
+        #[arg(long, default_value_t = 1_000_000)]
+        calls: u64,
+    },
+    /// The function of `http`, in a process of its own.
+    #[command(hide = true)]
+    Upstream {
+        /// Where it listens on loopback.
+        port: u16,
+    },
     /// The provider of `stream`, in a process of its own, before the echo server at this address.
     #[command(hide = true)]
     Provider {
@@ -36,12 +53,20 @@ enum What {
     },
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    if let What::Upstream { port } = arguments.what {
+        return upstream::serve(port);
+    }
+    tokio::runtime::Runtime::new()?.block_on(measure(arguments))
+}
+
+async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.what {
         What::Local => local::measure(&arguments.programs).await,
         What::Stream { mebibytes } => stream::measure(&arguments.programs, mebibytes).await,
+        What::Http { watchdog, calls } => proxy::measure(&watchdog, calls).await,
+        What::Upstream { port } => upstream::serve(port),
         What::Provider { echo } => stream::provider(&echo).await,
     }
 }

@@ -4,12 +4,19 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// A process that is killed when it is dropped.
-pub(crate) struct Process(Child);
+pub(crate) struct Process {
+    child: Child,
+    /// Whether it is asked to end first, because it has processes of its own.
+    gently: bool,
+}
 
 impl Process {
     /// Starts a program with nothing but these variables and `PATH` and `HOME`, silent.
@@ -32,12 +39,21 @@ impl Process {
         let child = command
             .spawn()
             .with_context(|| format!("starting {}", program.display()))?;
-        Ok(Self(child))
+        Ok(Self {
+            child,
+            gently: false,
+        })
+    }
+
+    /// The same process, which is asked to end, when it is dropped, before it is killed.
+    pub(crate) fn gently(mut self) -> Self {
+        self.gently = true;
+        self
     }
 
     /// A line of `/proc/PID/status` in kilobytes: `VmRSS`, `VmHWM`.
     pub(crate) fn kilobytes(&self, line: &str) -> anyhow::Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let found = status
             .lines()
             .find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
@@ -48,8 +64,16 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        if self.gently {
+            let pid = Pid::from_raw(self.child.id().cast_signed());
+            let _ = kill(pid, Signal::SIGTERM);
+            let deadline = Instant::now() + Duration::from_secs(5);
+            while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+                sleep(Duration::from_millis(10));
+            }
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

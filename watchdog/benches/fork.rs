@@ -1,7 +1,9 @@
 //! What the watchdog adds to the program it starts: a call over a kept connection, minus a bare spawn and wait of the
-//! same program, taken in turns in one run. Then how many calls a second it makes, against bare spawns by as many threads.
+//! same program, taken in turns in one run. Then how many calls a second it makes, against bare spawns by as many threads,
+//! again in turns: with the three pipes that a function needs, and with none.
 //!
-//! `cargo bench -p faas-watchdog` prints the figures. `fprocess` and the number of rounds can be given as arguments.
+//! `cargo bench -p faas-watchdog` prints the figures. `fprocess` and the number of rounds can be given as arguments, another
+//! build of the watchdog in the variable `FWATCHDOG`.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::fs;
@@ -15,7 +17,9 @@ const CONCURRENCY: [usize; 3] = [1, 4, 16];
 /// Calls of a function with spares, and the pause before each.
 const SPACED_CALLS: usize = 60;
 const PAUSE: Duration = Duration::from_millis(150);
-const PERIOD: Duration = Duration::from_secs(3);
+/// Turns of calls and bare spawns, of which the median counts, and how long each takes.
+const TURNS: usize = 5;
+const PERIOD: Duration = Duration::from_secs(1);
 
 fn main() {
     let mut arguments = std::env::args()
@@ -34,20 +38,34 @@ fn main() {
 
     overhead(&watchdog, &program, rounds);
     for threads in CONCURRENCY {
-        let bare = rate(threads, || bare_run(&program));
-        let called = {
-            let connect = || watchdog.connect();
-            rate_with(threads, connect, call)
-        };
-        println!(
-            "{threads:>2} at once: {called:>6.0} calls/s, {bare:>6.0} bare spawns/s ({:.0} %)",
-            called / bare * 100.0
-        );
+        rates(&watchdog, &program, threads);
     }
     spares();
     println!("after the load: {} kB resident", watchdog.resident_kb());
     let load = fs::read_to_string("/proc/loadavg").unwrap();
     println!("load average: {}", load.trim());
+}
+
+/// Calls and bare spawns a second, by as many threads.
+fn rates(watchdog: &Watchdog, program: &str, threads: usize) {
+    let turns: Vec<_> = (0..TURNS)
+        .map(|_| {
+            let bare = rate(threads, || (), |()| bare_run(program));
+            let called = rate(threads, || watchdog.connect(), call);
+            let silent = rate(threads, || (), |()| silent_run(program));
+            [called, bare, silent, called / bare, called / silent]
+        })
+        .collect();
+    let [called, bare, silent, ratio, silent_ratio] = [0, 1, 2, 3, 4].map(|column| {
+        let mut values: Vec<_> = turns.iter().map(|turn| turn[column]).collect();
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    });
+    println!(
+        "{threads:>2} at once: {called:>6.0} calls/s, {bare:>6.0} bare spawns/s ({:.0} %), {silent:>6.0} without pipes ({:.0} %)",
+        ratio * 100.0,
+        silent_ratio * 100.0
+    );
 }
 
 /// Calls of a Python function with pauses, so that a spare that was taken has been replaced by the next call.
@@ -111,6 +129,15 @@ fn bare_run(program: &str) {
     child.wait_with_output().unwrap();
 }
 
+/// Spawns and waits, with nothing to read or write.
+fn silent_run(program: &str) {
+    let mut words = program.split(' ');
+    let mut command = Command::new(words.next().unwrap());
+    command.args(words).stdin(Stdio::null());
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().unwrap();
+}
+
 fn call(connection: &mut BufReader<TcpStream>) {
     let request = b"POST / HTTP/1.1\r\nHost: bench\r\nContent-Length: 0\r\n\r\n";
     connection.get_mut().write_all(request).unwrap();
@@ -128,12 +155,8 @@ fn call(connection: &mut BufReader<TcpStream>) {
         .unwrap();
 }
 
-fn rate(threads: usize, run: impl Fn() + Sync) -> f64 {
-    rate_with(threads, || (), |()| run())
-}
-
 /// Runs per second of `threads` threads together.
-fn rate_with<S>(threads: usize, state: impl Fn() -> S + Sync, run: impl Fn(&mut S) + Sync) -> f64 {
+fn rate<S>(threads: usize, state: impl Fn() -> S + Sync, run: impl Fn(&mut S) + Sync) -> f64 {
     let started = Instant::now();
     let total: u32 = scope(|scope| {
         let one = || {
@@ -169,7 +192,9 @@ impl Watchdog {
         let directory = tempfile::tempdir().unwrap();
         let log = directory.path().join("log");
         let begun = Instant::now();
-        let child = Command::new(env!("CARGO_BIN_EXE_fwatchdog"))
+        let built = std::env::var_os("FWATCHDOG");
+        let built = built.unwrap_or(env!("CARGO_BIN_EXE_fwatchdog").into());
+        let child = Command::new(built)
             .env("fprocess", program)
             .env("port", "0")
             .env("metrics_port", "0")
