@@ -75,7 +75,7 @@ impl Server<'_> {
     ///
     /// Says how many connections were cut off then.
     pub(crate) async fn run<H, F>(
-        self,
+        mut self,
         handler: H,
         stop: impl Future<Output = ()>,
         drain: Option<Duration>,
@@ -92,12 +92,7 @@ impl Server<'_> {
                 () = &mut stop => break,
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => {
-                        let seat = self.workers.seat();
-                        let runtime = seat.runtime.clone();
-                        let connection = self.serve(stream, seat, handler.clone(), closed.clone());
-                        connections.spawn_on(connection, &runtime);
-                    }
+                    Ok((stream, _)) => self.seat(&mut connections, stream, &handler, &closed),
                     Err(error) => {
                         log!("Error accepting a connection: {error}");
                         sleep(ACCEPT_PAUSE).await;
@@ -107,7 +102,7 @@ impl Server<'_> {
         }
         let late = self.take_waiting().await;
         for stream in late {
-            connections.spawn(self.serve(stream, handler.clone(), closed.clone()));
+            self.seat(&mut connections, stream, &handler, &closed);
         }
         drop(self.listener);
         sleep(ARRIVAL).await;
@@ -131,6 +126,23 @@ impl Server<'_> {
             waiting.push(stream);
         }
         waiting
+    }
+
+    /// Serves a connection at the worker that has the most room for it.
+    fn seat<H, F>(
+        &mut self,
+        connections: &mut JoinSet<()>,
+        stream: TcpStream,
+        handler: &H,
+        closed: &watch::Receiver<bool>,
+    ) where
+        H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+        F: Future<Output = Response> + Send + 'static,
+    {
+        let seat = self.workers.seat();
+        let runtime = seat.runtime.clone();
+        let connection = self.serve(stream, seat, handler.clone(), closed.clone());
+        connections.spawn_on(connection, &runtime);
     }
 
     /// One connection, until it ends or, once `closed`, is idle.
