@@ -94,7 +94,7 @@ async fn checked(app: &App, mut request: Request<Incoming>) -> Result<Request<In
     };
     // What the caller still sends is taken in, or it would lose the answer to a reset.
     let (head, body) = request.into_parts();
-    drop(Lingering::new(&head.headers, body));
+    drop(Lingering::new(&head, body));
     Err(refusal)
 }
 

@@ -1,16 +1,20 @@
-//! Serving HTTP/1 on a listener: timeouts, limits, and the drain.
+//! Serving HTTP/1.1, and HTTP/2 for callers who begin with it, on a listener: timeouts, limits, and the drain.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Weak;
 use std::time::Duration;
 
 use faas_http::forward::Tunnel;
+use faas_http::http2::{self, Calls};
+use faas_http::{Opening, Replayed};
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -157,44 +161,120 @@ impl Server<'_> {
         H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
         F: Future<Output = Response> + Send + 'static,
     {
-        let (read_timeout, write_timeout) = (self.read_timeout, self.write_timeout);
+        let (read, write) = (self.read_timeout, self.write_timeout);
         let tunnels = self.tunnels.clone();
         async move {
             let Ok((stream, ends)) = prepare(stream, &seat) else {
                 return;
             };
+            let handler = move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(ends);
+                handler(request)
+            };
             let deadline = WriteDeadline::default();
             let io = Connection::new(stream, deadline.clone());
             let caller = io.downgrade();
-            let service = service_fn(move |mut request| {
-                request.extensions_mut().insert(ends);
-                let hang_up = HangUp::of(Weak::clone(&caller));
-                let answered = watched_answer(handler.clone(), request, hang_up);
-                let answer = answer_in_time(answered, deadline.clone(), write_timeout);
-                let (deadline, tunnels) = (deadline.clone(), tunnels.clone());
-                async move {
-                    answer
-                        .await
-                        .map(|answer| opened(answer, &deadline, tunnels))
+            let opened = tokio::select! {
+                opened = in_time(read, Opening::of(io)) => opened,
+                // Nobody has said anything yet.
+                _ = closed.wait_for(|closed| *closed) => return,
+            };
+            match opened {
+                Some(Ok(Opening::Http1(io))) => {
+                    let calls = OneByOne {
+                        handler,
+                        caller,
+                        deadline,
+                        limit: write,
+                        tunnels,
+                    };
+                    calls.serve(io, read, closed).await;
                 }
-            });
-            let mut connection = std::pin::pin!(
-                http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(read_timeout)
-                    .max_buf_size(HEADER_LIMIT_BYTES)
-                    .max_headers(MOST_HEADERS)
-                    // Header names look as they always did: scripts search answers for `X-Duration-Seconds`.
-                    .title_case_headers(true)
-                    .serve_connection(TokioIo::new(io), service)
-                    .with_upgrades()
-            );
-            tokio::select! {
-                _ = &mut connection => return,
-                _ = closed.wait_for(|closed| *closed) => connection.as_mut().graceful_shutdown(),
+                Some(Ok(Opening::Http2(io))) => {
+                    serve_http2(io, handler, read, write, closed).await;
+                }
+                Some(Err(_)) | None => {}
             }
-            let _ = connection.await;
         }
+    }
+}
+
+async fn in_time<T>(limit: Option<Duration>, future: impl Future<Output = T>) -> Option<T> {
+    match limit {
+        Some(limit) => timeout(limit, future).await.ok(),
+        None => Some(future.await),
+    }
+}
+
+/// Calls that share a connection. The deadline of each is its own: a call that is late is reset, the others go on.
+async fn serve_http2<H, F>(
+    io: Replayed<Connection>,
+    handler: H,
+    read_timeout: Option<Duration>,
+    write_timeout: Option<Duration>,
+    mut closed: watch::Receiver<bool>,
+) where
+    H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (mut head, body) = request.into_parts();
+        http2::write_host(&mut head);
+        let answer = handler(Request::from_parts(head, body));
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    let closing = async { drop(closed.wait_for(|closed| *closed).await) };
+    let calls = Calls::new(write_timeout);
+    let _ = http2::serve(TokioIo::new(io), service, calls, read_timeout, closing).await;
+}
+
+/// Calls that follow each other on a connection.
+struct OneByOne<H> {
+    handler: H,
+    caller: Weak<OwnedWriteHalf>,
+    deadline: WriteDeadline,
+    limit: Option<Duration>,
+    tunnels: watch::Receiver<()>,
+}
+
+impl<H, F> OneByOne<H>
+where
+    H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    async fn serve(
+        self,
+        io: Replayed<Connection>,
+        read_timeout: Option<Duration>,
+        mut closed: watch::Receiver<bool>,
+    ) {
+        let service = service_fn(move |request| {
+            let hang_up = HangUp::of(Weak::clone(&self.caller));
+            let answered = watched_answer(self.handler.clone(), request, hang_up);
+            let answer = answer_in_time(answered, self.deadline.clone(), self.limit);
+            let (deadline, tunnels) = (self.deadline.clone(), self.tunnels.clone());
+            async move {
+                answer
+                    .await
+                    .map(|answer| opened(answer, &deadline, tunnels))
+            }
+        });
+        let mut connection = std::pin::pin!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(read_timeout)
+                .max_buf_size(HEADER_LIMIT_BYTES)
+                .max_headers(MOST_HEADERS)
+                // Header names look as they always did: scripts search answers for `X-Duration-Seconds`.
+                .title_case_headers(true)
+                .serve_connection(TokioIo::new(io), service)
+                .with_upgrades()
+        );
+        tokio::select! {
+            _ = &mut connection => return,
+            _ = closed.wait_for(|closed| *closed) => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = connection.await;
     }
 }
 

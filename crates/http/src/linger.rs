@@ -5,8 +5,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::Version;
 use http::header::EXPECT;
+use http::request::Parts;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -25,15 +26,18 @@ pub struct Lingering {
     body: Option<Incoming>,
     /// Whether the caller waits for `100 Continue` and was not told so: then nothing is on its way.
     held_back: bool,
+    /// Whether the connection is shared with other calls: what is left of this one is in nobody's way.
+    shared: bool,
 }
 
 impl Lingering {
-    /// The body of a request with these headers.
+    /// The body of a request with this head.
     #[must_use]
-    pub fn new(headers: &HeaderMap, body: Incoming) -> Self {
+    pub fn new(head: &Parts, body: Incoming) -> Self {
         Self {
             body: Some(body),
-            held_back: headers.contains_key(EXPECT),
+            held_back: head.headers.contains_key(EXPECT),
+            shared: head.version == Version::HTTP_2,
         }
     }
 }
@@ -75,7 +79,7 @@ impl Drop for Lingering {
         let Some(mut body) = self.body.take() else {
             return;
         };
-        if self.held_back || body.is_end_stream() {
+        if self.held_back || self.shared || body.is_end_stream() {
             return;
         }
         if let Ok(runtime) = Handle::try_current() {

@@ -19,7 +19,9 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::forward::Tunnel;
+use crate::http2::{self, Calls};
 use crate::linger::Lingering;
+use crate::opening::{Opening, Replayed};
 
 /// Longest request line and headers; more is answered 431. The original's figure.
 const HEADER_LIMIT_BYTES: usize = 1024 * 1024 + 4096;
@@ -34,7 +36,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Clone, Copy, Debug)]
 pub struct PeerAddr(pub SocketAddr);
 
-/// A bound listener and the routes behind it. HTTP/1.1; connections are kept alive.
+/// A bound listener and the routes behind it. HTTP/1.1, and HTTP/2 for callers who begin with it; connections are kept.
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
@@ -147,35 +149,32 @@ impl Connections {
     /// Serves one connection in a task of its own. A broken connection is the caller's business, not ours.
     fn serve(&self, stream: TcpStream, peer: SocketAddr, app: Router, limit: Option<Duration>) {
         let _ = stream.set_nodelay(true);
-        let answer = {
-            let cut = self.cut.clone();
-            service_fn(move |request| answer(app.clone(), peer, request, cut.clone()))
-        };
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limit)
-            // The buffer alone would let through what happens to arrive in one piece.
-            .max_header_size(HEADER_LIMIT_BYTES)
-            .max_headers(MOST_HEADERS)
-            .max_buf_size(HEADER_LIMIT_BYTES)
-            // Header names look as they always did; scripts that search a response for `X-Call-Id` find it.
-            .title_case_headers(true)
-            .serve_connection(TokioIo::new(stream), answer)
-            .with_upgrades();
         let (closing, cut) = (self.closing.clone(), self.cut.clone());
         self.tasks.spawn(async move {
-            let mut connection = std::pin::pin!(connection);
-            let ended = async {
-                tokio::select! {
-                    ended = connection.as_mut() => return ended,
-                    () = closing.cancelled() => connection.as_mut().graceful_shutdown(),
+            let served = async {
+                let opened = tokio::select! {
+                    opened = in_time(limit, Opening::of(stream)) => opened,
+                    // Nobody has said anything yet.
+                    () = closing.cancelled() => return,
+                };
+                let ended = match opened {
+                    Ok(Opening::Http1(io)) => http1(io, peer, app, limit, &closing, &cut).await,
+                    Ok(Opening::Http2(io)) => {
+                        let cut = cut.clone();
+                        let answer = service_fn(move |request| {
+                            answer(app.clone(), peer, request, cut.clone())
+                        });
+                        let (io, calls) = (TokioIo::new(io), Calls::new(None));
+                        http2::serve(io, answer, calls, limit, closing.cancelled()).await
+                    }
+                    Err(error) => return tracing::debug!(%peer, %error, "no request came"),
+                };
+                if let Err(error) = ended {
+                    tracing::debug!(%peer, %error, "connection ended early");
                 }
-                connection.await
             };
             tokio::select! {
-                ended = ended => if let Err(error) = ended {
-                    tracing::debug!(%peer, %error, "connection ended early");
-                },
+                () = served => {}
                 () = cut.cancelled() => tracing::debug!(%peer, "connection cut"),
             }
         });
@@ -189,6 +188,46 @@ impl Connections {
     }
 }
 
+async fn in_time<T>(
+    limit: Option<Duration>,
+    opening: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    match limit {
+        Some(limit) => tokio::time::timeout(limit, opening).await?,
+        None => opening.await,
+    }
+}
+
+/// One connection, until it ends or, once `closing`, is idle.
+async fn http1(
+    io: Replayed<TcpStream>,
+    peer: SocketAddr,
+    app: Router,
+    limit: Option<Duration>,
+    closing: &CancellationToken,
+    cut: &CancellationToken,
+) -> hyper::Result<()> {
+    let answer = service_fn(|request| answer(app.clone(), peer, request, cut.clone()));
+    let mut connection = std::pin::pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limit)
+            // The buffer alone would let through what happens to arrive in one piece.
+            .max_header_size(HEADER_LIMIT_BYTES)
+            .max_headers(MOST_HEADERS)
+            .max_buf_size(HEADER_LIMIT_BYTES)
+            // Header names look as they always did; scripts that search a response for `X-Call-Id` find it.
+            .title_case_headers(true)
+            .serve_connection(TokioIo::new(io), answer)
+            .with_upgrades()
+    );
+    tokio::select! {
+        ended = connection.as_mut() => return ended,
+        () = closing.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await
+}
+
 /// Answers one request; a tunnel that it opens runs in a task of its own.
 async fn answer(
     app: Router,
@@ -196,8 +235,9 @@ async fn answer(
     request: hyper::Request<Incoming>,
     cut: CancellationToken,
 ) -> Result<Response<Body>, Infallible> {
-    let (parts, body) = request.into_parts();
-    let body = Body::new(Lingering::new(&parts.headers, body));
+    let (mut parts, body) = request.into_parts();
+    http2::write_host(&mut parts);
+    let body = Body::new(Lingering::new(&parts, body));
     let mut request = hyper::Request::from_parts(parts, body);
     request.extensions_mut().insert(PeerAddr(peer));
     let Ok(mut response) = app.oneshot(request).await;

@@ -40,6 +40,9 @@ pub enum ConfigError {
         "Error loading config: http_upstream_url (or upstream_url) must be like http://127.0.0.1:3000, not \"{0}\""
     )]
     UpstreamUrl(String),
+    /// Mode http does not know what the function speaks.
+    #[error("Error loading config: upstream_protocol=\"{0}\" is neither http1 nor h2c")]
+    UpstreamProtocol(String),
     /// Mode static has no directory.
     #[error("Error loading config: static_path is empty")]
     NoStaticPath,

@@ -15,6 +15,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use faas_http::forward::Protocol;
 use http::Uri;
 use http::uri::PathAndQuery;
 
@@ -63,6 +64,8 @@ pub struct Config {
     pub debug_headers: bool,
     /// Mode http: where the function listens. `http_upstream_url` or `upstream_url`; always set in that mode.
     pub upstream_url: Option<Uri>,
+    /// Mode http: what the function speaks.
+    pub upstream_protocol: Protocol,
     /// Mode http: whether a request body is read whole before it is sent on. Also `buffer_http`.
     pub http_buffer_req_body: bool,
     /// Mode static: the directory of the files.
@@ -117,6 +120,7 @@ impl Config {
             write_debug: reader.switch("write_debug"),
             debug_headers: reader.switch("debug_headers"),
             upstream_url: upstream_url(&reader, mode)?,
+            upstream_protocol: upstream_protocol(&reader)?,
             http_buffer_req_body: buffers(&mut reader),
             static_path: static_path(&reader, mode)?,
             ready_path: ready_path(&reader)?,
@@ -166,6 +170,14 @@ fn upstream_url(reader: &Reader<'_>, mode: Mode) -> Result<Option<Uri>, ConfigEr
     url.filter(|url| url.scheme().is_some() && url.host().is_some())
         .map(Some)
         .ok_or(ConfigError::UpstreamUrl(text))
+}
+
+fn upstream_protocol(reader: &Reader<'_>) -> Result<Protocol, ConfigError> {
+    match reader.text("upstream_protocol").as_str() {
+        "http1" => Ok(Protocol::Http1),
+        "h2c" => Ok(Protocol::Http2),
+        other => Err(ConfigError::UpstreamProtocol(other.to_owned())),
+    }
 }
 
 fn static_path(reader: &Reader<'_>, mode: Mode) -> Result<PathBuf, ConfigError> {

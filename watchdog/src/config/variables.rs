@@ -20,7 +20,7 @@ const fn variable(name: &'static str, default: &'static str, meaning: &'static s
 
 #[rustfmt::skip] // one line each, to be read as the table it is
 /// All variables. A variable that is read but not listed here fails the tests.
-pub const VARIABLES: [Variable; 36] = [
+pub const VARIABLES: [Variable; 37] = [
     variable("fprocess", "", "the function: a program and its arguments, split at single spaces; required but in mode static"),
     variable("function_process", "", "the same, and counts before fprocess; not in mode classic"),
     variable("mode", "", "classic, streaming, serializing, http or static; unset: what watchdog_default_mode says"),
@@ -43,6 +43,7 @@ pub const VARIABLES: [Variable; 36] = [
     variable("prefork", "0", "mode classic with cgi_headers=false: processes started ahead, each for one call"),
     variable("http_upstream_url", "", "mode http: where the function listens, like http://127.0.0.1:3000; required there"),
     variable("upstream_url", "", "the same; http_upstream_url counts before it"),
+    variable("upstream_protocol", "http1", "mode http: what the function speaks, http1 or h2c: HTTP/2 in the clear from the first byte, as for gRPC"),
     variable("http_buffer_req_body", "false", "mode http: read a request body whole before sending it on"),
     variable("buffer_http", "false", "the same"),
     variable("static_path", "/home/app/public", "mode static: the directory of the files"),

@@ -79,6 +79,13 @@ impl Caller {
         !matches!(self.stream.read(&mut byte), Ok(1))
     }
 
+    /// Waits for the end of the connection, whatever comes before it.
+    pub(crate) fn read_to_end(&mut self) {
+        let ended = self.stream.read_to_end(&mut Vec::new());
+        let late = ended.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
+        assert!(!late, "the connection is still open");
+    }
+
     /// Reads one answer, which must come.
     #[track_caller]
     pub(crate) fn answer(&mut self) -> Answer {

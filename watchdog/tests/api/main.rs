@@ -17,6 +17,8 @@ mod details;
 mod environment;
 mod faults;
 mod files;
+mod h2c;
+mod h2c_function;
 mod health;
 mod http_mode;
 mod http_mode_limits;

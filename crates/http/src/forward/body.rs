@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
+use futures_util::task::AtomicWaker;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
@@ -23,6 +24,10 @@ pub(super) enum Broken {
     Silent(Duration),
     /// The connection it came over broke.
     Source(Box<dyn std::error::Error + Send + Sync>),
+    /// It is shorter than was said.
+    Short,
+    /// Nobody wants the answer any more.
+    GivenUp,
 }
 
 impl fmt::Display for Broken {
@@ -30,11 +35,27 @@ impl fmt::Display for Broken {
         match self {
             Self::Silent(limit) => write!(f, "nothing came for {limit:?}"),
             Self::Source(error) => write!(f, "{error}"),
+            Self::GivenUp => f.write_str("the call was given up"),
+            Self::Short => f.write_str("it ended before its length was reached"),
         }
     }
 }
 
-impl std::error::Error for Broken {}
+impl std::error::Error for Broken {
+    /// HTTP/2 passes its reason on: a call that is cancelled is cancelled everywhere.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Source(error) => Some(error.as_ref()),
+            Self::Silent(_) | Self::Short | Self::GivenUp => None,
+        }
+    }
+}
+
+/// Whether a body that has ended lacks something. The library takes a reset without an error in HTTP/2 for an end,
+/// because it may follow a whole answer (RFC 9113, section 8.1); before the end it must not pass for one.
+fn is_short(body: &impl HttpBody) -> bool {
+    !body.is_end_stream() && body.size_hint().exact().is_some_and(|left| left > 0)
+}
 
 /// Ends a body that makes no progress. The timer exists only while somebody waits.
 struct Patience {
@@ -84,6 +105,20 @@ struct Inner {
     fared: AtomicU8,
     /// Whether the answer has begun: from then on only its own silence counts. Who talks both ways at once may pause.
     answered: AtomicBool,
+    given_up: AtomicBool,
+    /// Whoever reads the body, to be told that.
+    reader: AtomicWaker,
+}
+
+/// Ends the caller's body when dropped. Over HTTP/2 that is what ends the call: its other direction being gone is not
+/// enough, and the upstream would work on for nobody.
+pub(super) struct GiveUp(Arc<Inner>);
+
+impl Drop for GiveUp {
+    fn drop(&mut self) {
+        self.0.given_up.store(true, Ordering::Release);
+        self.0.reader.wake();
+    }
 }
 
 impl Held {
@@ -92,12 +127,19 @@ impl Held {
             body: Mutex::new((body, Patience::new(silence))),
             fared: AtomicU8::new(0),
             answered: AtomicBool::new(false),
+            given_up: AtomicBool::new(false),
+            reader: AtomicWaker::new(),
         }))
     }
 
     /// Lets the caller be silent from now on.
     pub(super) fn answered(&self) {
         self.0.answered.store(true, Ordering::Release);
+    }
+
+    /// To be kept with the answer.
+    pub(super) fn give_up(&self) -> GiveUp {
+        GiveUp(Arc::clone(&self.0))
     }
 
     /// The body for one try.
@@ -126,11 +168,15 @@ impl HttpBody for Lent {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        self.0.reader.register(cx.waker());
+        if self.0.given_up.load(Ordering::Acquire) {
+            return Poll::Ready(Some(Err(Broken::GivenUp)));
+        }
         let mut inner = self.0.body.lock().unwrap_or_else(PoisonError::into_inner);
         let (body, patience) = &mut *inner;
         let fared = |fared: u8| self.0.fared.store(fared, Ordering::Release);
         fared(1);
-        match Pin::new(body).poll_frame(cx) {
+        match Pin::new(&mut *body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 patience.progress();
                 Poll::Ready(Some(Ok(frame)))
@@ -138,6 +184,10 @@ impl HttpBody for Lent {
             Poll::Ready(Some(Err(error))) => {
                 fared(3);
                 Poll::Ready(Some(Err(Broken::Source(error.into_inner()))))
+            }
+            Poll::Ready(None) if is_short(body) => {
+                fared(3);
+                Poll::Ready(Some(Err(Broken::Short)))
             }
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending if self.0.answered.load(Ordering::Acquire) => Poll::Pending,
@@ -174,6 +224,7 @@ pub(super) struct Streamed {
     patience: Patience,
     sized: bool,
     _in_flight: InFlight,
+    _given_up: Option<GiveUp>,
 }
 
 impl Streamed {
@@ -183,12 +234,14 @@ impl Streamed {
         silence: Option<Duration>,
         sized: bool,
         in_flight: InFlight,
+        given_up: Option<GiveUp>,
     ) -> Self {
         Self {
             body,
             patience: Patience::new(silence),
             sized,
             _in_flight: in_flight,
+            _given_up: given_up,
         }
     }
 }
@@ -209,6 +262,10 @@ impl HttpBody for Streamed {
             Poll::Ready(Some(Err(error))) => {
                 tracing::warn!(%error, "an upstream broke in the middle of its answer; the caller's connection is cut");
                 Poll::Ready(Some(Err(Broken::Source(error.into()))))
+            }
+            Poll::Ready(None) if self.sized && is_short(&self.body) => {
+                tracing::warn!("an upstream ended its answer early; the caller's is broken off");
+                Poll::Ready(Some(Err(Broken::Short)))
             }
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => self.patience.poll_over(cx).map(|broken| {

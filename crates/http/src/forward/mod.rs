@@ -20,7 +20,7 @@ pub use axum::body::Body;
 use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme, Uri};
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client, Error as ClientError};
@@ -28,7 +28,8 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
 
 use crate::PeerAddr;
-use body::{Fared, Held, Lent, Streamed};
+use crate::http2;
+use body::{Fared, GiveUp, Held, Lent, Streamed};
 use connect::{Connector, Served};
 pub use failure::Failure;
 use failure::failure;
@@ -46,6 +47,8 @@ const TCP_SILENCE: Duration = Duration::from_secs(5);
 const POOL_IDLE: Duration = Duration::from_secs(20);
 /// Largest response head; more is [`Failure::Broken`]. Bounds memory against an upstream that never ends its headers.
 const HEAD_LIMIT_BYTES: usize = 1024 * 1024;
+/// How often one upstream may refuse a call over HTTP/2 before the caller is told.
+const MOST_REFUSALS: u32 = 3;
 /// Most headers of a response; more is [`Failure::Broken`].
 const MOST_HEADERS: usize = 2000;
 
@@ -57,6 +60,20 @@ pub struct Manner {
     pub keep_host: bool,
     /// How long an idle connection is kept: less than any upstream keeps its side, so that it is seldom stale.
     pub idle: Duration,
+    /// What is spoken with upstreams.
+    pub protocol: Protocol,
+}
+
+/// What is spoken with an upstream. Upgrades are carried by HTTP/1.1 in any case: HTTP/2 has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 with prior knowledge, all calls over one connection.
+    Http2,
+    /// HTTP/1.1, and HTTP/2 for calls of gRPC that came that way: they cannot do without it.
+    #[default]
+    AsCalled,
 }
 
 impl Default for Manner {
@@ -64,6 +81,7 @@ impl Default for Manner {
         Self {
             keep_host: false,
             idle: POOL_IDLE,
+            protocol: Protocol::default(),
         }
     }
 }
@@ -72,8 +90,10 @@ impl Default for Manner {
 #[derive(Clone, Debug)]
 pub struct Forwarder {
     client: Client<Connector, Lent>,
+    multiplexed: Client<Connector, Lent>,
     silence: Option<Duration>,
     keep_host: bool,
+    protocol: Protocol,
 }
 
 impl Forwarder {
@@ -96,8 +116,10 @@ impl Forwarder {
             .build(Connector::new(CONNECT_TIMEOUT, TCP_SILENCE));
         Self {
             client,
+            multiplexed: multiplexed(manner.idle),
             silence,
             keep_host: manner.keep_host,
+            protocol: manner.protocol,
         }
     }
 
@@ -121,7 +143,14 @@ impl Forwarder {
         let deadline = left.map(|left| Instant::now() + left);
         let peer: Option<IpAddr> = parts.extensions.get::<PeerAddr>().map(|peer| peer.0.ip());
         let asked = Asked::take(&mut parts);
-        headers::for_upstream(&mut parts.headers, peer, self.keep_host);
+        let http2 = asked.is_none() && self.speaks_http2(&parts);
+        // HTTP/2 says whom it asks beside the headers, and that is the upstream.
+        headers::for_upstream(&mut parts.headers, peer, self.keep_host && !http2);
+        parts.version = if http2 {
+            Version::HTTP_2
+        } else {
+            Version::HTTP_11
+        };
         if let Some(asked) = &asked {
             asked.write(&mut parts.headers);
         }
@@ -131,13 +160,24 @@ impl Forwarder {
             let (response, upstream, in_flight) = self
                 .try_each(&parts, &body, upstreams, target, deadline)
                 .await?;
-            self.incoming(response, asked, upstream, in_flight)
+            let given_up = http2.then(|| body.give_up());
+            self.incoming(response, asked, upstream, in_flight, given_up)
         };
         match deadline {
             None => answer.await,
             Some(deadline) => tokio::time::timeout_at(deadline, answer)
                 .await
                 .unwrap_or_else(|_| Err(too_late(left.unwrap_or_default(), limit))),
+        }
+    }
+
+    fn speaks_http2(&self, parts: &Parts) -> bool {
+        match self.protocol {
+            Protocol::Http1 => false,
+            Protocol::Http2 => true,
+            Protocol::AsCalled => {
+                parts.version == Version::HTTP_2 && http2::is_grpc(&parts.headers)
+            }
         }
     }
 
@@ -149,13 +189,18 @@ impl Forwarder {
         target: &str,
         deadline: Option<Instant>,
     ) -> Result<(Response<Incoming>, &'a Upstream, InFlight), Failure> {
+        let client = match parts.version {
+            Version::HTTP_2 => &self.multiplexed,
+            _ => &self.client,
+        };
         let mut tried = Vec::new();
+        let mut refused = 0;
         let mut last = Failure::NoUpstream;
         while let Some(upstream) = upstream::choose(upstreams, &tried) {
             let in_flight = upstream.enter();
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let request = outgoing(parts, body.lend(), upstream, target, left)?;
-            let error = match self.client.request(request).await {
+            let error = match client.request(request).await {
                 Ok(response) => {
                     Served::note(response.extensions());
                     body.answered();
@@ -166,6 +211,8 @@ impl Forwarder {
             last = failure(&error, upstream, body.fared());
             match again(&last, &error, parts, body.fared()) {
                 Again::No => return Err(last),
+                Again::Refused if refused == MOST_REFUSALS => return Err(last),
+                Again::Refused => refused += 1,
                 Again::Anew => {
                     tracing::debug!(?upstream, "an idle connection had been closed; trying anew");
                 }
@@ -185,6 +232,7 @@ impl Forwarder {
         asked: Option<Asked>,
         upstream: &Upstream,
         in_flight: InFlight,
+        given_up: Option<GiveUp>,
     ) -> Result<Response<Body>, Failure> {
         let mut tunnel = None;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -195,7 +243,7 @@ impl Forwarder {
         }
         let (parts, body) = response.into_parts();
         let sized = parts.headers.contains_key(CONTENT_LENGTH);
-        let body = Streamed::new(body, self.silence, sized, in_flight);
+        let body = Streamed::new(body, self.silence, sized, in_flight, given_up);
         let mut answer = Response::new(Body::new(body));
         *answer.status_mut() = parts.status;
         *answer.headers_mut() = parts.headers;
@@ -226,6 +274,8 @@ enum Again {
     No,
     /// An idle connection was closed just when the call was sent over it.
     Anew,
+    /// The upstream says that it has not looked at the call: its connection is going, or has too many of them.
+    Refused,
     /// Nothing was sent; another upstream may take it.
     Elsewhere,
 }
@@ -234,6 +284,7 @@ fn again(failure: &Failure, error: &ClientError, parts: &Parts, fared: Fared) ->
     match failure {
         _ if fared != Fared::Untouched => Again::No,
         Failure::Unreachable { .. } => Again::Elsewhere,
+        Failure::Broken { .. } if is_refusal(error) => Again::Refused,
         // RFC 9112, section 9.3.1: only what is safe to repeat, and only where it was not the first on its connection.
         Failure::Broken { .. }
             if parts.method.is_safe() && Served::before(error.connect_info()) =>
@@ -242,6 +293,35 @@ fn again(failure: &Failure, error: &ClientError, parts: &Parts, fared: Fared) ->
         }
         _ => Again::No,
     }
+}
+
+/// Whether an upstream promises that nothing of the call was done (RFC 9113, section 8.7).
+fn is_refusal(error: &ClientError) -> bool {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+            let going = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+            return error.is_remote() && (refused || going);
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// A client that speaks HTTP/2 from the first byte.
+fn multiplexed(idle: Duration) -> Client<Connector, Lent> {
+    Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(idle)
+        .http2_only(true)
+        .http2_max_header_list_size(http2::HEADER_LIMIT_BYTES)
+        .http2_initial_stream_window_size(http2::WINDOW_BYTES)
+        .http2_initial_connection_window_size(http2::ALL_WINDOWS_BYTES)
+        .http2_keep_alive_interval(http2::ALIVE_INTERVAL)
+        .http2_keep_alive_timeout(http2::ALIVE_TIMEOUT)
+        .build(Connector::new(CONNECT_TIMEOUT, TCP_SILENCE))
 }
 
 fn outgoing(
@@ -263,7 +343,7 @@ fn outgoing(
         .build()
         .map_err(|_| bad())?;
     // Said aloud, because the library takes a GET without a length for one without a body.
-    let chunked = body.size_hint().exact().is_none();
+    let chunked = parts.version != Version::HTTP_2 && body.size_hint().exact().is_none();
     let mut request = Request::new(body);
     *request.method_mut() = parts.method.clone();
     *request.uri_mut() = uri;

@@ -14,6 +14,7 @@ async fn hop(upstream: &Played, answer: Option<Duration>, silence: Option<Durati
         answer,
         silence,
         drain: None,
+        ..Limits::default()
     };
     Hop::start(&[upstream.address], limits).await
 }

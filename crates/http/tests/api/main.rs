@@ -5,6 +5,8 @@ mod answers;
 mod balance;
 mod failures;
 mod hang_up;
+mod http2;
+mod http2_played;
 mod limits;
 mod requests;
 mod server;

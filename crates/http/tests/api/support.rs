@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use faas_http::Server;
-use faas_http::forward::{Failure, Forwarder, Upstream};
+use faas_http::forward::{Failure, Forwarder, Manner, Protocol, Upstream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
@@ -209,6 +209,9 @@ pub(crate) struct Limits {
     pub(crate) answer: Option<Duration>,
     pub(crate) silence: Option<Duration>,
     pub(crate) drain: Option<Duration>,
+    pub(crate) protocol: Protocol,
+    /// Of the server: for headers, and between calls.
+    pub(crate) idle: Option<Duration>,
 }
 
 /// A server that forwards everything.
@@ -229,7 +232,11 @@ impl Hop {
     pub(crate) async fn start(upstreams: &[SocketAddr], limits: Limits) -> Self {
         let upstreams: Vec<_> = upstreams.iter().map(|address| upstream(*address)).collect();
         let (failed, failures) = mpsc::unbounded_channel();
-        let forwarder = Forwarder::new(limits.silence);
+        let manner = Manner {
+            protocol: limits.protocol,
+            ..Manner::default()
+        };
+        let forwarder = Forwarder::in_manner(limits.silence, manner);
         let targets = upstreams.clone();
         let app = Router::new().fallback(move |request: Request| {
             forward(
@@ -243,6 +250,7 @@ impl Hop {
         let server = Server::bind(ANY_PORT, app)
             .await
             .unwrap()
+            .header_timeout(limits.idle)
             .drain(limits.drain);
         let address = server.local_addr();
         let (stop, stopped) = oneshot::channel::<()>();

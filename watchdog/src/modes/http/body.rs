@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use ::http::HeaderMap;
+use ::http::request::Parts;
 use bytes::Bytes;
 use faas_http::Lingering;
 use faas_http::forward::Body;
@@ -45,7 +45,7 @@ pub(super) struct Upload {
 
 impl Upload {
     pub(super) fn new(
-        headers: &HeaderMap,
+        head: &Parts,
         body: request::Body,
         limit: Option<Duration>,
         stall: Stall,
@@ -53,7 +53,7 @@ impl Upload {
         let due = limit.and_then(|limit| Instant::now().checked_add(limit));
         Self {
             body: match body {
-                Either::Left(body) => Either::Left(Lingering::new(headers, body)),
+                Either::Left(body) => Either::Left(Lingering::new(head, body)),
                 Either::Right(nothing) => Either::Right(nothing),
             },
             due: due.map(|due| Box::pin(sleep_until(due))),

@@ -48,6 +48,7 @@ impl Http {
         let manner = Manner {
             keep_host: true,
             idle: IDLE,
+            protocol: config.upstream_protocol,
         };
         Ok(Self {
             process: start(config, children)?,
@@ -95,7 +96,7 @@ impl Http {
         let (mut head, body) = request.into_parts();
         let stall = Stall::default();
         let limit = app.config.read_timeout.get();
-        let upload = Upload::new(&head.headers, body, limit, stall.clone());
+        let upload = Upload::new(&head, body, limit, stall.clone());
         call.in_time(self.listening.reached()).await?;
         let mut body = Body::new(upload);
         if app.config.http_buffer_req_body {
