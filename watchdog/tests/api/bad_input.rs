@@ -55,7 +55,7 @@ fn a_caller_who_never_reads_is_cut_off_in_every_mode() {
     for mode in FORKED {
         let variables = [&limits[..], &[("mode", mode), ("exec_timeout", "60s")]].concat();
         let watchdog = Watchdog::with("head -c 20000000 /dev/zero", &variables);
-        let idle = watchdog.descriptors();
+        let idle = watchdog.warm_up();
         let mut caller = watchdog.connect();
         caller.send("GET", "/", &[], b"");
         wait_until("the place is taken", || {
@@ -134,7 +134,7 @@ fn a_daemon_that_holds_the_pipes_holds_up_nobody() {
             until [ -s $TMPDIR/pid ]; do sleep 0.01; done; echo hi";
         let variables = [("mode", mode), ("exec_timeout", "15s")];
         let watchdog = Watchdog::script_with(script, &variables);
-        let idle = watchdog.descriptors();
+        let idle = watchdog.warm_up();
         watchdog.get("/").is(200, "hi\n");
         wait_until("the pipes are let go", || watchdog.descriptors() <= idle);
         let pid = std::fs::read_to_string(watchdog.path("pid")).unwrap();

@@ -117,6 +117,7 @@ fn an_upload_that_is_not_whole_row_115() {
 fn calls_leave_nothing_behind_row_116() {
     for mode in ["serializing", "streaming"] {
         let watchdog = Watchdog::with("cat", &[("mode", mode)]);
+        watchdog.post("warm").is(200, "warm");
         let descriptors = watchdog.warm_up();
         let memory = watchdog.memory_kb("VmRSS:");
         for _ in 0..300 {

@@ -206,13 +206,13 @@ impl Watchdog {
             .count()
     }
 
-    /// Calls from so many connections at once that every thread is started. How many descriptors are open when all of
+    /// Asks over so many connections at once that every thread is started. How many descriptors are open when all of
     /// them are closed again.
     pub(crate) fn warm_up(&self) -> usize {
         let mut callers: Vec<_> = (0..16).map(|_| self.connect()).collect();
         for caller in &mut callers {
-            caller.send("POST", "/", &[], b"");
-            caller.answer();
+            caller.send("GET", "/_/health", &[], b"");
+            caller.answer().is(200, "OK");
         }
         drop(callers);
         self.settled_descriptors()

@@ -78,7 +78,7 @@ fn a_late_answer_is_a_closed_connection_row_43() {
 #[test]
 fn a_caller_that_does_not_read_is_cut_off() {
     let watchdog = Watchdog::with("head -c 50000000 /dev/zero", &[("write_timeout", "2s")]);
-    let idle = watchdog.descriptors();
+    let idle = watchdog.warm_up();
     let mut caller = watchdog.connect();
     caller.send("GET", "/", &[], b"");
     watchdog.wait_for_log("Wrote 50000000 Bytes");
