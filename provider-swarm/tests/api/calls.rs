@@ -1,0 +1,148 @@
+//! Calls: without the engine, and without a failure while replicas come and go.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use serde_json::json;
+
+use crate::fault_proxy::FaultProxy;
+use crate::support::{Api, Program, Provider, accepted, function, unique, until, with};
+use crate::swarm::service;
+
+/// What the watch asks of its own accord: of all functions, never of one.
+fn is_of_the_watch(line: &str) -> bool {
+    let all = "filters=%7B%22label%22%3A%5B%22ferrofaas.owner%3Dprovider-swarm%22%5D%7D ";
+    let lists = ["/services?", "/tasks?"].iter();
+    lists
+        .clone()
+        .any(|list| line.contains(&format!("{list}{all}")))
+        || ["/events?", "/networks?", "/version ", "/secrets?"]
+            .iter()
+            .any(|path| line.contains(path))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warm_call_asks_the_engine_nothing() {
+    let proxy = FaultProxy::start();
+    let provider = Provider::behind(&proxy, &[]).await;
+    let name = unique("warm");
+    provider.have(&function(&name, "cat")).await;
+    proxy.asked();
+    for _ in 0..100 {
+        assert_eq!(provider.call(&name, "x").await.1, "x");
+    }
+    let asked = proxy.asked();
+    assert!(asked.iter().all(|line| is_of_the_watch(line)), "{asked:?}");
+}
+
+/// Calls without a pause until told to stop; what failed, in words.
+struct Load {
+    stop: Arc<AtomicBool>,
+    calls: Arc<AtomicUsize>,
+    callers: Vec<tokio::task::JoinHandle<Vec<String>>>,
+}
+
+impl Load {
+    fn start(api: &Api, name: &str, callers: usize) -> Self {
+        let (stop, calls) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicUsize::new(0)),
+        );
+        let caller = |_| {
+            let (api, name, stop, calls) =
+                (api.clone(), name.to_owned(), stop.clone(), calls.clone());
+            tokio::spawn(async move {
+                let mut failed = Vec::new();
+                while !stop.load(Ordering::Relaxed) {
+                    let (status, text) = api.call(&name, "x").await;
+                    calls.fetch_add(1, Ordering::Relaxed);
+                    if status != 200 {
+                        failed.push(format!("{status}: {text}"));
+                    }
+                }
+                failed
+            })
+        };
+        Self {
+            callers: (0..callers).map(caller).collect(),
+            stop,
+            calls,
+        }
+    }
+
+    async fn stop(self) -> (usize, Vec<String>) {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut failed = Vec::new();
+        for caller in self.callers {
+            failed.extend(caller.await.unwrap());
+        }
+        (self.calls.load(Ordering::Relaxed), failed)
+    }
+}
+
+/// A gateway before a provider, on the functions' network as well.
+fn gateway(provider: &Provider) -> Program {
+    let address = crate::swarm::engine().docker(&[
+        "inspect",
+        "-f",
+        "{{(index .NetworkSettings.Networks \"provider-swarm-tests\").IPAddress}}",
+        &provider.program.container,
+    ]);
+    let upstream = format!("http://{}:8080/", address.trim());
+    let variables = [
+        ("functions_provider_url", upstream.as_str()),
+        ("function_namespace", provider.namespace.as_str()),
+        ("basic_auth", "false"),
+    ];
+    Program::start("gateway", &variables, &[])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_and_a_scaling_fail_no_call_through_the_gateway() {
+    let provider = Provider::start().await;
+    let gateway = gateway(&provider);
+    let api = Api::at(&gateway.url);
+    let name = unique("rolling");
+    // The watchdog's own defaults: it takes calls on for a while after SIGTERM.
+    let defaults = json!({"envVars": {"healthcheck_interval": "5s"}});
+    provider
+        .have(&with(function(&name, "cat"), defaults.clone()))
+        .await;
+    assert_eq!(provider.scale(&name, 2).await, accepted());
+    provider.available(&name, 2).await;
+    until("the gateway", async || api.call(&name, "x").await.0 == 200).await;
+
+    let load = Load::start(&api, &name, 4);
+    assert_eq!(
+        provider
+            .update(&with(function(&name, "cat -"), defaults))
+            .await,
+        accepted()
+    );
+    until("the end of the update", async || {
+        service(&name)["UpdateStatus"]["State"] == "completed"
+    })
+    .await;
+    assert_eq!(provider.scale(&name, 1).await, accepted());
+    provider.available(&name, 1).await;
+    assert_eq!(provider.scale(&name, 3).await, accepted());
+    provider.available(&name, 3).await;
+    let (calls, failed) = load.stop().await;
+    assert!(calls > 100, "{calls}");
+    assert_eq!(failed, Vec::<String>::new(), "of {calls} calls");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_wakes_a_function_at_zero_through_the_gateway() {
+    let provider = Provider::start().await;
+    let gateway = gateway(&provider);
+    let api = Api::at(&gateway.url);
+    let name = unique("zero");
+    provider.have(&function(&name, "cat")).await;
+    assert_eq!(provider.scale(&name, 0).await, accepted());
+    until("an answer", async || {
+        api.call(&name, "awake").await == (reqwest::StatusCode::OK, "awake".to_owned())
+    })
+    .await;
+    assert_eq!(provider.status(&name).await["replicas"], 1);
+}
