@@ -9,9 +9,11 @@
 
 mod engine;
 mod platform;
+mod stack;
 
 pub use engine::Engine;
 pub use platform::{Answer, Platform};
+pub use stack::Stack;
 
 use std::time::Duration;
 

@@ -174,6 +174,11 @@ impl Platform {
         format!("http://{}:{port}{path}", self.engine.address)
     }
 
+    /// Says where the gateway is, where it is no service of a compose project.
+    pub(crate) fn at(&mut self, url: String) {
+        *self.gateway.lock().unwrap() = Some(url);
+    }
+
     fn gateway(&self) -> String {
         let mut known = self.gateway.lock().unwrap();
         let found = known.get_or_insert_with(|| self.url("gateway", "8080", ""));
@@ -226,7 +231,9 @@ impl Platform {
 
 impl Drop for Platform {
     fn drop(&mut self) {
-        let _ = self.outcome(&["down", "-v", "-t", "1", "--remove-orphans"]);
+        if !self.files.is_empty() {
+            let _ = self.outcome(&["down", "-v", "-t", "1", "--remove-orphans"]);
+        }
     }
 }
 

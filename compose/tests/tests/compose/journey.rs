@@ -82,32 +82,3 @@ fn what_prepare_makes_stays_as_it_is_and_is_shut_off() {
     let another = Platform::prepared(&["docker-compose.yml"]);
     assert_ne!(another.credentials().1, before.1);
 }
-
-#[test]
-fn every_knob_is_in_the_environment_file_with_the_default_of_the_compose_files() {
-    let platform = Platform::prepared(&["docker-compose.yml"]);
-    let known = std::fs::read_to_string(platform.path().join(".env")).unwrap();
-    let files = std::fs::read_dir(platform.path()).unwrap();
-    let files = files.map(|entry| entry.unwrap().path());
-    let mut used = std::collections::BTreeSet::new();
-    for file in files.filter(|path| path.extension().is_some_and(|kind| kind == "yml")) {
-        let text = std::fs::read_to_string(&file).unwrap();
-        for piece in text.split("${").skip(1) {
-            let (knob, _) = piece.split_once('}').unwrap();
-            let (name, default) = knob.split_once(":-").unwrap_or((knob, ""));
-            let line = format!("{name}={default}");
-            // A file that is added to another may replace a default.
-            let replaced = known.contains(&format!("\n# {line}\n"));
-            assert!(
-                replaced || known.lines().any(|known| known == line),
-                "{}: {line} is not in .env",
-                file.display()
-            );
-            used.insert(name.to_owned());
-        }
-    }
-    let knobs = known.lines().filter(|line| !line.starts_with('#'));
-    for (name, _) in knobs.filter_map(|line| line.split_once('=')) {
-        assert!(used.contains(name), "{name} in .env is used nowhere");
-    }
-}

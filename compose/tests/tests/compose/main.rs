@@ -3,8 +3,11 @@
 
 mod alerts;
 mod certified;
+mod engines;
 mod faults;
 mod images;
 mod journey;
+mod knobs;
 mod networks;
 mod swapped;
+mod swarm;
