@@ -5,7 +5,9 @@ pub(crate) const LONGEST_QUOTE: usize = 2000;
 
 /// At most [`LONGEST_QUOTE`] characters, with everything escaped that a terminal would act on.
 pub(crate) fn quote(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
+    // No character is longer than four bytes; of a long body, the rest is not looked at.
+    let begin = bytes.get(..LONGEST_QUOTE * 4 + 4).unwrap_or(bytes);
+    let text = String::from_utf8_lossy(begin);
     let mut quoted = String::new();
     for character in text.chars().take(LONGEST_QUOTE) {
         match character {

@@ -15,6 +15,11 @@ macro_rules! switches {
                 match self { $(Self::$switch => concat!($($wrong),+).trim_ascii_start()),+ }
             }
 
+            /// Whether it takes two namespaces to see all of it.
+            pub(crate) fn is_about_namespaces(self) -> bool {
+                format!("{self:?}").contains("Namespace")
+            }
+
             /// Why a wide failure is the right one.
             pub(crate) fn why(self) -> Option<&'static str> {
                 match self { $(Self::$switch => None$(.or(Some($why)))?),+ }
@@ -303,6 +308,8 @@ switches! {
     BadConstraintTaken,
     /// A constraint that nothing satisfies is ignored.
     ConstraintsIgnored,
+    /// A function of an image that does not exist has a replica.
+    MissingImageAvailable,
     /// The labels of scaling may be any text.
     ScaleLabelsTaken,
     /// A deployment may set the platform's own labels.
@@ -331,6 +338,8 @@ switches! {
     UpdateMovesCreation,
     /// Calls fail right after an update.
     UpdateDropsCalls,
+    /// An update to an image that does not exist takes the running version away.
+    UpdateReplacesBlindly,
     /// Of two updates at a time, one is refused.
     RaceUpdatesRefused,
 

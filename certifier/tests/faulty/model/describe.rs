@@ -35,7 +35,8 @@ pub(crate) fn describe(model: &Model, key: &Key, function: &Function) -> Value {
     Value::Object(out)
 }
 
-/// A constraint that nothing here satisfies leaves a function without replicas.
+/// A constraint that nothing here satisfies, or an image that does not exist, leaves a function
+/// without replicas.
 fn available(model: &Model, function: &Function) -> u64 {
     let constraints = function.deployment.get("constraints");
     let mut constraints = constraints.and_then(Value::as_array).into_iter().flatten();
@@ -43,7 +44,9 @@ fn available(model: &Model, function: &Function) -> u64 {
         let text = constraint.as_str().unwrap_or_default();
         text.contains("==") && !text.ends_with("linux")
     };
-    match constraints.any(unsatisfied) && !model.wrong(Switch::ConstraintsIgnored) {
+    let nowhere = constraints.any(unsatisfied) && !model.wrong(Switch::ConstraintsIgnored);
+    let missing = !function.runs && !model.wrong(Switch::MissingImageAvailable);
+    match nowhere || missing {
         true => 0,
         false => function.replicas,
     }

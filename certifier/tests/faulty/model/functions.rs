@@ -11,7 +11,7 @@ use super::answer::{self, Answer, empty, refusal};
 use super::deployment::{self, minimum};
 use super::describe::describe;
 use super::request::{Request, text};
-use super::state::{Function, Key, State};
+use super::state::{Function, Key, State, has_image};
 use crate::switch::Switch;
 
 /// How long something lingers for those who look at once.
@@ -183,6 +183,9 @@ fn apply(model: &Model, function: &mut Function, mut deployment: Map<String, Val
     if model.wrong(Switch::UpdateReadOnlyIgnored) {
         deployment.remove("readOnlyRootFilesystem");
     }
+    // Otherwise the version before goes on.
+    function.runs =
+        has_image(&deployment) || (function.runs && !model.wrong(Switch::UpdateReplacesBlindly));
     function.deployment = deployment;
     function.replicas = match model.switch {
         Some(Switch::UpdateResetsReplicas) => least,

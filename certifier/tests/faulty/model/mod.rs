@@ -81,6 +81,12 @@ impl Model {
         }
     }
 
+    /// The same without a second namespace.
+    pub(crate) fn in_one_namespace(self) -> Self {
+        self.state().namespaces.remove(SECOND);
+        self
+    }
+
     /// The same, with this `Authorization` wanted by the system API.
     pub(crate) fn wanting(self, authorization: &str) -> Self {
         Self {

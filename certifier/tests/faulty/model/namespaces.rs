@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{self, Answer, empty, refusal};
 use super::request::{Request, text};
-use super::state::{DEFAULT, SECOND};
+use super::state::DEFAULT;
 use super::{Model, validate};
 use crate::switch::Switch;
 
@@ -14,7 +14,7 @@ pub(crate) fn list(model: &Model) -> Answer {
     let names: Vec<_> = model.state().namespaces.keys().cloned().collect();
     let list = match model.switch {
         Some(Switch::NoNamespaces) => json!([]),
-        Some(Switch::NamespaceTwice) => json!([DEFAULT, SECOND, SECOND]),
+        Some(Switch::NamespaceTwice) => json!([names.clone(), names].concat()),
         Some(Switch::DefaultNotListed) => json!(
             names
                 .iter()

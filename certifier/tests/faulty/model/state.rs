@@ -35,6 +35,8 @@ pub(crate) struct Function {
     /// As it was sent, under the names of the API.
     pub(crate) deployment: Map<String, Value>,
     pub(crate) replicas: u64,
+    /// Whether a version of it has had an image that exists.
+    pub(crate) runs: bool,
     pub(crate) created: OffsetDateTime,
     pub(crate) calls: u64,
     /// So many calls go wrong next.
@@ -90,6 +92,7 @@ impl State {
 impl Function {
     pub(crate) fn new(deployment: Map<String, Value>, replicas: u64) -> Self {
         Self {
+            runs: has_image(&deployment),
             deployment,
             replicas,
             created: OffsetDateTime::now_utc(),
@@ -129,6 +132,12 @@ impl Function {
     pub(crate) fn instance(&self) -> String {
         format!("{}-0", self.text("service"))
     }
+}
+
+/// No registry has a name that is reserved for nobody (RFC 6761, section 6.4).
+pub(crate) fn has_image(deployment: &Map<String, Value>) -> bool {
+    let image = deployment.get("image").and_then(Value::as_str);
+    !image.unwrap_or_default().contains(".invalid/")
 }
 
 impl Log {
