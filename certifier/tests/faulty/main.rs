@@ -7,6 +7,7 @@
     clippy::result_large_err
 )]
 
+mod half_way;
 mod honest;
 mod matrix;
 mod model;

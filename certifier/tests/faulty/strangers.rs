@@ -13,7 +13,7 @@ use crate::model::{BASIC, Model};
 const SOON: Duration = Duration::from_secs(8);
 
 /// Runs with the default limits, and gives what the only failure says.
-async fn refused(options: Options) -> (Report, String) {
+pub(crate) async fn refused(options: Options) -> (Report, String) {
     let started = Instant::now();
     let report = run(options).await;
     assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
