@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::engine::{Engine, Service, rfc3339};
+use crate::engine::{Engine, Error, Service, rfc3339};
 use crate::secrets::Sweeper;
 use crate::services::{self, Found, refused};
 use crate::spec::{MountedSecret, Plan, set_replicas};
@@ -117,6 +117,25 @@ impl Inner {
         }
     }
 
+    /// Asks the image's registry in the background, so that a pull that fails is told with its reason. An image that is on
+    /// the nodes already runs whatever the registry says.
+    fn ask_registry(self: &Arc<Self>, name: &FunctionName, image: &str, auth: Option<HeaderValue>) {
+        self.watch.explain(name, None);
+        let path = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/@-".contains(&byte);
+        if !image.bytes().all(path) {
+            return;
+        }
+        let (inner, name, image) = (Arc::clone(self), name.clone(), image.to_owned());
+        tokio::spawn(async move {
+            let Err(error) = inner.engine.ask_registry(&image, auth.as_ref()).await else {
+                return;
+            };
+            if let Error::Answered { message, .. } = error {
+                inner.watch.explain(&name, Some(message));
+            }
+        });
+    }
+
     async fn set_replicas(&self, name: &FunctionName, replicas: u64) -> Result<(), ProviderError> {
         let service = self
             .service_name(name)
@@ -208,6 +227,7 @@ impl Provider for SwarmProvider {
             }
             Err(error) => return Err(refused(error)),
         }
+        inner.ask_registry(name, &wish.image, parts.auth);
         inner.watch.refresh().await;
         Ok(())
     }
@@ -229,6 +249,7 @@ impl Provider for SwarmProvider {
             Ok(())
         };
         services::change(&inner.engine, &service, name, parts.auth.as_ref(), change).await?;
+        inner.ask_registry(name, &wish.image, parts.auth);
         inner.watch.refresh().await;
         Ok(())
     }
@@ -252,6 +273,7 @@ impl Provider for SwarmProvider {
             }
             Err(error) => return Err(error.into()),
         }
+        inner.watch.explain(name, None);
         inner.watch.refresh().await;
         Ok(())
     }
@@ -283,7 +305,12 @@ impl Provider for SwarmProvider {
     ) -> Result<LogStream, ProviderError> {
         let found = self.0.find(name).await?;
         let views = self.0.watch.views();
-        logs::read(&self.0.engine, &found.service, name, request, views).await
+        let source = logs::Source {
+            engine: &self.0.engine,
+            service: &found.service,
+            reason: self.0.watch.reason(name),
+        };
+        logs::read(source, name, request, views).await
     }
 
     async fn namespaces(&self) -> Result<Vec<FunctionNamespace>, ProviderError> {

@@ -27,7 +27,7 @@ use tokio_util::task::AbortOnDropHandle;
 pub(crate) use error::Error;
 pub use host::DockerHost;
 pub(crate) use metrics::EngineMetrics;
-pub(crate) use types::{Config, Network, Secret, Service, Task, rfc3339};
+pub(crate) use types::{Config, NO_IMAGE, Network, Secret, Service, Task, rfc3339};
 pub use version::ApiVersion;
 use version::Offer;
 
@@ -80,6 +80,17 @@ impl Engine {
     ) -> Result<T, Error> {
         let call = self.call(Method::GET, path, query, None, None);
         Ok(serde_json::from_slice(&call.await?)?)
+    }
+
+    /// Whether a registry has an image and gives it to whoever has these credentials.
+    pub(crate) async fn ask_registry(
+        &self,
+        image: &str,
+        auth: Option<&HeaderValue>,
+    ) -> Result<(), Error> {
+        let path = format!("/distribution/{image}/json");
+        let call = self.call(Method::GET, &path, &[], None, auth);
+        call.await.map(drop)
     }
 
     /// Sends something; `auth` is what [`crate::registry`] makes.

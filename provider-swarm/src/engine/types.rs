@@ -7,6 +7,9 @@ use serde::{Deserialize, Deserializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+/// What a node says of a task whose image it neither has nor can pull.
+pub(crate) const NO_IMAGE: &str = "No such image";
+
 /// A time as the engine writes it; the epoch where it writes something else.
 pub(crate) fn rfc3339(text: &str) -> OffsetDateTime {
     OffsetDateTime::parse(text, &Rfc3339).unwrap_or(OffsetDateTime::UNIX_EPOCH)

@@ -5,7 +5,6 @@ mod lines;
 mod order;
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use faas_provider::{FunctionName, LogMessage, LogRequest, LogStream, ProviderError};
@@ -26,16 +25,23 @@ const PATIENCE: Duration = Duration::from_millis(150);
 /// Lines on their way to a caller who is slower than they come.
 const ROOM: usize = 64;
 
+/// Where a function's log is.
+pub(crate) struct Source<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) service: &'a Service,
+    /// Why its image cannot be pulled.
+    pub(crate) reason: Option<String>,
+}
+
 /// The lines asked for, in the order of their times. Dropping the stream ends everything behind it.
 pub(crate) async fn read(
-    engine: &Arc<Engine>,
-    service: &Service,
+    source: Source<'_>,
     name: &FunctionName,
     request: LogRequest,
     views: watch::Receiver<Views>,
 ) -> Result<LogStream, ProviderError> {
-    let failures = failures(engine, service).await?;
-    let written = open(engine, service, &request).await?;
+    let failures = source.failures().await?;
+    let written = source.open(&request).await?;
     let (sender, receiver) = mpsc::channel(ROOM);
     let reader = Reader {
         name: name.clone(),
@@ -53,36 +59,39 @@ pub(crate) async fn read(
     Ok(lines.boxed())
 }
 
-async fn open(
-    engine: &Engine,
-    service: &Service,
-    request: &LogRequest,
-) -> Result<Streamed, ProviderError> {
-    let since = request
-        .since
-        .map(|since| since.unix_timestamp().to_string());
-    let tail = request.tail.map(|tail| tail.to_string());
-    let mut query = vec![
-        ("stdout", "1"),
-        ("stderr", "1"),
-        ("timestamps", "1"),
-        ("details", "1"),
-    ];
-    query.extend(request.follow.then_some(("follow", "1")));
-    query.extend(since.as_deref().map(|since| ("since", since)));
-    query.extend(tail.as_deref().map(|tail| ("tail", tail)));
-    let path = format!("/services/{}/logs", service.id);
-    Ok(engine.stream(&path, &query).await?)
-}
+impl Source<'_> {
+    async fn open(&self, request: &LogRequest) -> Result<Streamed, ProviderError> {
+        let since = request
+            .since
+            .map(|since| since.unix_timestamp().to_string());
+        let tail = request.tail.map(|tail| tail.to_string());
+        let mut query = vec![
+            ("stdout", "1"),
+            ("stderr", "1"),
+            ("timestamps", "1"),
+            ("details", "1"),
+        ];
+        query.extend(request.follow.then_some(("follow", "1")));
+        query.extend(since.as_deref().map(|since| ("since", since)));
+        query.extend(tail.as_deref().map(|tail| ("tail", tail)));
+        let path = format!("/services/{}/logs", self.service.id);
+        Ok(self.engine.stream(&path, &query).await?)
+    }
 
-/// Why tasks of the service ended or cannot begin, as far back as the swarm remembers.
-async fn failures(engine: &Engine, service: &Service) -> Result<Vec<Failure>, ProviderError> {
-    let filters = filter(&[("service", &[&service.id])]);
-    let tasks: Vec<Task> = engine.get("/tasks", &[("filters", &filters)]).await?;
-    Ok(tasks
-        .iter()
-        .filter_map(|task| Failure::of(task, 0))
-        .collect())
+    /// Why tasks of the service ended or cannot begin, as far back as the swarm remembers.
+    async fn failures(&self) -> Result<Vec<Failure>, ProviderError> {
+        let filters = filter(&[("service", &[&self.service.id])]);
+        let tasks: Vec<Task> = self.engine.get("/tasks", &[("filters", &filters)]).await?;
+        let force_update = self.service.spec.task_template.force_update;
+        let mut failures: Vec<Failure> = tasks
+            .iter()
+            .filter_map(|task| Failure::of(task, force_update))
+            .collect();
+        failures
+            .iter_mut()
+            .for_each(|failure| failure.explain(self.reason.as_ref()));
+        Ok(failures)
+    }
 }
 
 /// Nobody reads any more.

@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use crate::engine::{Engine, Error, Task, filter};
 use crate::{network, record, services};
 pub(crate) use snapshot::Failure;
-use snapshot::{Seen, Services};
+use snapshot::{Reasons, Seen, Services};
 use table::Table;
 pub(crate) use table::{View, Views};
 
@@ -51,6 +51,7 @@ pub(crate) struct Watch {
     asked: AtomicU64,
     done: watch::Sender<u64>,
     withheld: Mutex<HashSet<FunctionName>>,
+    reasons: Mutex<Reasons>,
     health: watch::Sender<Health>,
     endpoints: watch::Receiver<EndpointTable>,
     views: watch::Receiver<Views>,
@@ -81,6 +82,7 @@ impl Watch {
             asked: AtomicU64::new(0),
             done: watch::Sender::new(0),
             withheld: Mutex::default(),
+            reasons: Mutex::default(),
             health: watch::Sender::new(Err("the Docker engine was not asked yet".to_owned())),
             endpoints: table.endpoints(),
             views: table.views(),
@@ -137,6 +139,26 @@ impl Watch {
 
     fn locked_withheld(&self) -> std::sync::MutexGuard<'_, HashSet<FunctionName>> {
         self.withheld.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers why a function's image cannot be pulled; forgets it where there is nothing to say.
+    pub(crate) fn explain(&self, name: &FunctionName, reason: Option<String>) {
+        let mut reasons = self.locked_reasons();
+        match reason {
+            Some(reason) => reasons.insert(name.clone(), reason),
+            None => reasons.remove(name),
+        };
+        drop(reasons);
+        self.wake.notify_one();
+    }
+
+    /// Why a function's image cannot be pulled.
+    pub(crate) fn reason(&self, name: &FunctionName) -> Option<String> {
+        self.locked_reasons().get(name).cloned()
+    }
+
+    fn locked_reasons(&self) -> std::sync::MutexGuard<'_, Reasons> {
+        self.reasons.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Watches for ever.
@@ -211,7 +233,8 @@ impl Watch {
         }
         let filters = record::ours(None);
         let tasks: Vec<Task> = self.engine.get("/tasks", &[("filters", &filters)]).await?;
-        looked.functions = snapshot::functions(&looked.services, &tasks);
+        let reasons = self.locked_reasons().clone();
+        looked.functions = snapshot::functions(&looked.services, &tasks, &reasons);
         looked.known = true;
         self.publish(looked);
         let healthy = self.health.borrow().is_ok();

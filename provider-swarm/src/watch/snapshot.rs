@@ -7,7 +7,7 @@ use std::sync::Arc;
 use faas_provider::{FunctionName, FunctionStatus, Texts};
 use time::OffsetDateTime;
 
-use crate::engine::{Service, Task, rfc3339};
+use crate::engine::{NO_IMAGE, Service, Task, rfc3339};
 use crate::record;
 
 /// A function as the last look saw it.
@@ -65,6 +65,21 @@ impl Failure {
     }
 }
 
+/// Why the images of functions cannot be pulled, as their registries say it: nodes only say that they have them not.
+pub(crate) type Reasons = HashMap<FunctionName, String>;
+
+impl Failure {
+    /// Adds the registry's words, where they are what is missing.
+    pub(crate) fn explain(&mut self, reason: Option<&String>) {
+        if let Some(reason) = reason
+            && self.current
+            && self.text.starts_with(NO_IMAGE)
+        {
+            self.text = format!("{} ({reason})", self.text);
+        }
+    }
+}
+
 /// What stays the same as long as a service is not changed.
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
@@ -104,7 +119,11 @@ pub(crate) fn read_services(services: Vec<Service>, before: &mut Services) -> Se
 }
 
 /// Puts services and tasks together.
-pub(crate) fn functions(services: &Services, tasks: &[Task]) -> BTreeMap<FunctionName, Seen> {
+pub(crate) fn functions(
+    services: &Services,
+    tasks: &[Task],
+    reasons: &Reasons,
+) -> BTreeMap<FunctionName, Seen> {
     let mut by_service = HashMap::<&str, Vec<&Task>>::new();
     for task in tasks {
         by_service.entry(&task.service_id).or_default().push(task);
@@ -116,12 +135,15 @@ pub(crate) fn functions(services: &Services, tasks: &[Task]) -> BTreeMap<Functio
             let tasks = by_service
                 .get(known.service.id.as_str())
                 .unwrap_or(&nothing);
-            (known.name.clone(), seen(known, tasks))
+            (
+                known.name.clone(),
+                seen(known, tasks, reasons.get(&known.name)),
+            )
         })
         .collect()
 }
 
-fn seen(known: &Known, tasks: &[&Task]) -> Seen {
+fn seen(known: &Known, tasks: &[&Task], reason: Option<&String>) -> Seen {
     let service = &known.service;
     let force_update = service.spec.task_template.force_update;
     let mut failures: Vec<Failure> = tasks
@@ -129,6 +151,9 @@ fn seen(known: &Known, tasks: &[&Task]) -> Seen {
         .filter_map(|task| Failure::of(task, force_update))
         .collect();
     failures.sort_by_key(|failure| failure.when);
+    failures
+        .iter_mut()
+        .for_each(|failure| failure.explain(reason));
     let candidate = |task: &&Task| {
         let address = task.address()?;
         task.runs().then(|| Candidate {

@@ -1,13 +1,15 @@
 //! Calls: without the engine, and without a failure while replicas come and go.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use serde_json::json;
+use futures_util::StreamExt;
+use serde_json::{Value, json};
 
-use crate::fault_proxy::FaultProxy;
+use crate::fault_proxy::{Fault, FaultProxy};
 use crate::support::{Api, Program, Provider, accepted, function, unique, until, with};
-use crate::swarm::service;
+use crate::swarm::{engine, service};
 
 /// What the watch asks of its own accord: of all functions, never of one.
 fn is_of_the_watch(line: &str) -> bool {
@@ -82,7 +84,7 @@ impl Load {
 
 /// A gateway before a provider, on the functions' network as well.
 fn gateway(provider: &Provider) -> Program {
-    let address = crate::swarm::engine().docker(&[
+    let address = engine().docker(&[
         "inspect",
         "-f",
         "{{(index .NetworkSettings.Networks \"provider-swarm-tests\").IPAddress}}",
@@ -145,4 +147,87 @@ async fn a_call_wakes_a_function_at_zero_through_the_gateway() {
     })
     .await;
     assert_eq!(provider.status(&name).await["replicas"], 1);
+}
+
+#[tokio::test]
+async fn a_replica_that_swarm_stops_takes_no_more_calls_while_it_drains() {
+    let provider = Provider::start().await;
+    let name = unique("drains");
+    // It goes on answering for a minute after SIGTERM.
+    let slow = json!({"envVars": {"healthcheck_interval": "60s", "write_timeout": "60s"}});
+    provider
+        .have(&with(function(&name, "hostname"), slow))
+        .await;
+    assert_eq!(provider.scale(&name, 3).await, accepted());
+    provider.available(&name, 3).await;
+    assert_eq!(provider.scale(&name, 1).await, accepted());
+    until("calls to be answered by one replica", async || {
+        let mut hosts = HashSet::new();
+        for _ in 0..20 {
+            hosts.insert(provider.call(&name, "").await);
+        }
+        hosts.len() == 1 && hosts.iter().all(|(status, _)| *status == 200)
+    })
+    .await;
+    let filter = format!("label=com.docker.swarm.service.name={name}");
+    let running = engine().docker(&["ps", "-q", "--filter", &filter]);
+    assert_eq!(running.lines().count(), 3, "{running}");
+}
+
+/// The replicas of a function that a gateway elsewhere would call now, by the table that it watches.
+fn watched(api: &Api, name: &str) -> Arc<AtomicUsize> {
+    let replicas = Arc::new(AtomicUsize::new(0));
+    let (shown, request) = (
+        replicas.clone(),
+        api.http.get(format!("{}/system/endpoints", api.url)),
+    );
+    let name = name.to_owned();
+    tokio::spawn(async move {
+        let mut stream = request.send().await.unwrap().bytes_stream();
+        let mut text = String::new();
+        while let Some(Ok(piece)) = stream.next().await {
+            text += std::str::from_utf8(&piece).unwrap();
+            while let Some((line, rest)) = text.split_once('\n') {
+                let record: Value = serde_json::from_str(line).unwrap_or_default();
+                if record["name"]
+                    .as_str()
+                    .is_some_and(|full| full.starts_with(&name))
+                {
+                    let endpoints = record["endpoints"].as_array().map_or(0, Vec::len);
+                    shown.store(endpoints, Ordering::SeqCst);
+                }
+                text = rest.to_owned();
+            }
+        }
+    });
+    replicas
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn routing_ends_before_swarm_is_asked_to_stop_anything() {
+    let proxy = FaultProxy::start();
+    let provider = Provider::behind(&proxy, &[]).await;
+    let name = unique("first");
+    provider.have(&function(&name, "cat")).await;
+    let routed = watched(&provider, &name);
+    for change in ["scale", "delete"] {
+        until("the table", async || routed.load(Ordering::SeqCst) == 1).await;
+        let (at_that_time, now) = (Arc::new(AtomicUsize::new(usize::MAX)), routed.clone());
+        let noted = at_that_time.clone();
+        proxy.rule(move |line| {
+            let stops = line.contains("/update?") || line.starts_with("DELETE ");
+            stops.then(|| {
+                noted.store(now.load(Ordering::SeqCst), Ordering::SeqCst);
+                Fault::Answer(500, "later")
+            })
+        });
+        let answer = match change {
+            "scale" => provider.scale(&name, 0).await,
+            _ => provider.delete(&name).await,
+        };
+        assert_eq!(answer.0, 500, "{change}");
+        assert_eq!(at_that_time.load(Ordering::SeqCst), 0, "{change}");
+        // Nothing was stopped after all, and calls go on.
+        until("calls", async || provider.call(&name, "x").await.0 == 200).await;
+    }
 }

@@ -12,6 +12,7 @@ mod logs;
 mod namespaces;
 mod others;
 mod problems;
+mod registry;
 mod secrets;
 mod support;
 mod swarm;

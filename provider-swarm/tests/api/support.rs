@@ -238,8 +238,13 @@ impl Provider {
     }
 
     pub(crate) async fn with(variables: &[(&str, &str)]) -> Self {
+        Self::mounting(variables, &[]).await
+    }
+
+    /// A provider that sees directories of this machine.
+    pub(crate) async fn mounting(variables: &[(&str, &str)], mounts: &[String]) -> Self {
         let socket = engine().host.strip_prefix("unix://").unwrap();
-        let provider = Self::on(socket, variables);
+        let provider = Self::run(socket, variables, mounts);
         until("the provider to be well", async || provider.is_well().await).await;
         provider
     }
@@ -253,6 +258,10 @@ impl Provider {
 
     /// A provider that is not waited for.
     pub(crate) fn on(socket: &str, variables: &[(&str, &str)]) -> Self {
+        Self::run(socket, variables, &[])
+    }
+
+    fn run(socket: &str, variables: &[(&str, &str)], mounts: &[String]) -> Self {
         let namespace = unique("t");
         let mut all = vec![
             ("functions_network", NETWORK),
@@ -260,8 +269,9 @@ impl Provider {
             ("log_level", "info,faas_provider_swarm=debug"),
         ];
         all.extend(variables);
-        let mount = format!("{socket}:/var/run/docker.sock");
-        let program = Program::start("provider-swarm", &all, &[mount]);
+        let socket = format!("{socket}:/var/run/docker.sock");
+        let mounts = [mounts, &[socket]].concat();
+        let program = Program::start("provider-swarm", &all, &mounts);
         Self {
             api: Api::at(&program.url),
             program,
