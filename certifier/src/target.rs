@@ -182,8 +182,23 @@ impl Target {
         let own = function.environment.iter();
         let own = own.map(|(name, value)| (name.as_str(), value.as_str()));
         let environment: BTreeMap<_, _> = own.chain(variables.iter().copied()).collect();
-        let more = json!({"image": function.image, "envVars": environment});
-        let mut body = self.deployment(short, &function.process, more);
+        let environment = json!({"envVars": environment});
+        self.have_function_with(short, function, environment).await
+    }
+
+    /// The same with anything else in its deployment.
+    pub(crate) async fn have_function_with(
+        &self,
+        short: &str,
+        function: &TestFunction,
+        more: Value,
+    ) -> Outcome<Answer> {
+        let mut body = self.deployment(short, &function.process, json!({}));
+        if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
+            body.insert("image".to_owned(), json!(function.image));
+            body.insert("envVars".to_owned(), json!(function.environment));
+            body.extend(more);
+        }
         if let (true, Some(body)) = (function.process.is_empty(), body.as_object_mut()) {
             body.remove("envProcess");
         }
@@ -261,10 +276,15 @@ impl Target {
 
     /// Waits until a replica can answer.
     pub(crate) async fn available(&self, short: &str) -> Outcome<View> {
+        self.available_many(short, 1).await
+    }
+
+    /// Waits until so many replicas can answer.
+    pub(crate) async fn available_many(&self, short: &str, count: u64) -> Outcome<View> {
         let patience = &self.platform.for_replicas;
         let attempt = async || {
             let view = self.view(short).await?;
-            view.at_least("availableReplicas", 1)?;
+            view.at_least("availableReplicas", count)?;
             Ok(view)
         };
         patience.wait(self.limit(), attempt).await

@@ -112,7 +112,7 @@ switches! {
     /// `X-Start-Time` is in seconds.
     StartTimeInSeconds,
     /// A call of an unknown function answers 503 through the gateway.
-    UnknownIs503,
+    UnknownIs503 because "no unknown name is answered as it should be",
     /// A call of the empty name answers 500.
     EmptyNameIs500,
     /// The platform follows a function's redirect.
@@ -489,7 +489,7 @@ switches! {
 
     // Calls.
     /// A call of an unknown function answers 200.
-    UnknownIs200,
+    UnknownIs200 because "no unknown name is answered as it should be",
     /// Name and namespace are split at the first dot.
     SplitAtFirstDot,
     /// A name without a namespace is not found.
@@ -513,7 +513,7 @@ switches! {
     /// A body is cut after 64 KiB.
     BodyCut,
     /// The path after the function's name is lost.
-    SubPathLost,
+    SubPathLost because "every path is lost",
     /// The path is decoded.
     PathDecoded,
     /// The path is made lower case.
