@@ -34,18 +34,8 @@ const MOST_HEADERS: usize = 2000;
 /// Pause after a failed accept (out of descriptors, say), so that the failure does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How long the port may be quiet before it is closed, so that nobody who was let in is turned away.
-const LAST_LOOK: Duration = Duration::from_millis(2);
-
-/// Most connections that are let in then.
-const MOST_WAITING: usize = 1024;
-
-/// How long connections without a call are kept once the port is closed: a call may be on its way on them.
-const ARRIVAL: Duration = Duration::from_millis(50);
-
-/// A listener and how patient to be with its callers.
+/// Where callers are served, and how patient to be with them.
 pub(crate) struct Server<'a> {
-    pub(crate) listener: TcpListener,
     /// Where connections are served. They outlive the server as its tunnels do.
     pub(crate) workers: &'a mut Workers,
     /// For the headers of a request, and between two requests.
@@ -75,11 +65,13 @@ enum NoAnswer {
 }
 
 impl Server<'_> {
-    /// Serves until `stop` ends, then closes the listener and waits for the requests in flight, at most `drain`.
+    /// Serves who comes to the listener until `stop` ends, then closes it and waits for the requests in flight, at most
+    /// `drain`.
     ///
     /// Says how many connections were cut off then.
     pub(crate) async fn run<H, F>(
         mut self,
+        listener: TcpListener,
         handler: H,
         stop: impl Future<Output = ()>,
         drain: Option<Duration>,
@@ -95,7 +87,7 @@ impl Server<'_> {
             tokio::select! {
                 () = &mut stop => break,
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
-                accepted = self.listener.accept() => match accepted {
+                accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => self.seat(&mut connections, stream, &handler, &closed),
                     Err(error) => {
                         log!("Error accepting a connection: {error}");
@@ -104,12 +96,10 @@ impl Server<'_> {
                 },
             }
         }
-        let late = self.take_waiting().await;
-        for stream in late {
+        faas_http::close(listener, |stream, _| {
             self.seat(&mut connections, stream, &handler, &closed);
-        }
-        drop(self.listener);
-        sleep(ARRIVAL).await;
+        })
+        .await;
         closing.send_replace(true);
         let all = async { while connections.join_next().await.is_some() {} };
         match drain {
@@ -119,17 +109,6 @@ impl Server<'_> {
         let left = connections.len();
         connections.shutdown().await;
         left
-    }
-
-    /// The connections that the system has let in already: their callers are sending.
-    async fn take_waiting(&self) -> Vec<TcpStream> {
-        let mut waiting = Vec::new();
-        while waiting.len() < MOST_WAITING
-            && let Ok(Ok((stream, _))) = timeout(LAST_LOOK, self.listener.accept()).await
-        {
-            waiting.push(stream);
-        }
-        waiting
     }
 
     /// Serves a connection at the worker that has the most room for it.

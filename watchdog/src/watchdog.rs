@@ -200,7 +200,6 @@ async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let server = Server {
-        listener,
         workers,
         read_timeout: app.config.read_timeout.get(),
         write_timeout: app.config.write_timeout.get(),
@@ -215,7 +214,7 @@ async fn serve(
         retire(&app).await;
     };
     let left = server
-        .run(handler, stop, app.config.write_timeout.get())
+        .run(listener, handler, stop, app.config.write_timeout.get())
         .await;
     if left > 0 {
         log!("Error in Shutdown: context deadline exceeded");
@@ -237,14 +236,15 @@ async fn retire(app: &App) {
 
 async fn serve_metrics(listener: TcpListener, metrics: Arc<Metrics>) {
     let server = Server {
-        listener,
         workers: &mut Workers::up_to(1),
         read_timeout: Some(METRICS_TIMEOUT),
         write_timeout: Some(METRICS_TIMEOUT),
         tunnels: watch::channel(()).1,
     };
     let handler = move |request| Arc::clone(&metrics).page(request);
-    server.run(handler, std::future::pending(), None).await;
+    server
+        .run(listener, handler, std::future::pending(), None)
+        .await;
 }
 
 fn announce(app: &App, listener: &TcpListener, metrics: Option<&TcpListener>) {

@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod cli;
+mod closing;
 pub mod duration;
 pub mod env;
 pub mod forward;
@@ -14,6 +15,7 @@ mod server;
 pub mod shutdown;
 pub mod telemetry;
 
+pub use closing::close;
 pub use linger::Lingering;
 pub use opening::{Opening, Replayed};
 pub use server::{PeerAddr, Server};

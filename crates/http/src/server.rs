@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::closing::close;
 use crate::forward::Tunnel;
 use crate::http2::{self, Calls};
 use crate::linger::Lingering;
@@ -93,7 +94,8 @@ impl Server {
         self.address
     }
 
-    /// Serves until `shutdown` ends, then stops accepting, closes idle connections and waits for the calls in flight.
+    /// Serves until `shutdown` ends, then takes in whoever waits to be accepted, closes the port and idle connections,
+    /// and waits for the calls in flight.
     /// Tunnels are not waited for: they end with the server. Nothing of it outlives this future: dropping it cuts all connections.
     ///
     /// # Errors
@@ -109,11 +111,12 @@ impl Server {
         let connections = Connections::default();
         let _cut_at_the_end = connections.cut.clone().drop_guard();
         let mut shutdown = std::pin::pin!(shutdown);
+        let serve = |stream, peer| connections.serve(stream, peer, app.clone(), header_timeout);
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => connections.serve(stream, peer, app.clone(), header_timeout),
+                    Ok((stream, peer)) => serve(stream, peer),
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -121,7 +124,7 @@ impl Server {
                 },
             }
         }
-        drop(listener);
+        close(listener, serve).await;
         let drained = connections.drain();
         match drain {
             None => drained.await,

@@ -55,6 +55,12 @@ impl Wire {
         Self::over(TcpStream::connect(address).await.unwrap())
     }
 
+    /// One that was made while nothing else ran on this thread.
+    pub(crate) fn from(stream: std::net::TcpStream) -> Self {
+        stream.set_nonblocking(true).unwrap();
+        Self::over(TcpStream::from_std(stream).unwrap())
+    }
+
     fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         Self {
