@@ -7,8 +7,23 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 use tokio::sync::Mutex;
 
+use crate::certified::certify;
+
 /// Both platforms run functions on the same swarm: one at a time.
 static SWARM: Mutex<()> = Mutex::const_new(());
+
+/// The certifier's test functions.
+const IMAGES: &str = r#"
+[classic]
+image = "functions/alpine:latest"
+
+[redirector]
+image = "functions/redirector:latest"
+process = "./handler"
+
+[probe]
+image = "functions/probe:latest"
+"#;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 const PORT: u16 = 8090;
@@ -59,9 +74,8 @@ async fn the_compose_file_with_one_more_runs_functions_as_containers() {
     platform.up().await;
     journey(&platform).await;
     let target = ["--gateway", "http://gateway:8080"];
-    let redirector = ["--redirector-image", "functions/redirector"];
-    let run = ["run", "--rm", "-T", "certifier"];
-    let report = platform.compose(&[&run[..], &target, &redirector].concat());
+    let report = certify(&platform, target, IMAGES).await;
+    assert!(report.contains(" 0 failed"), "{report}");
     println!("{report}");
 }
 
