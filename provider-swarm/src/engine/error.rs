@@ -57,6 +57,11 @@ impl Error {
         }
     }
 
+    /// Whether the swarm lost most of its managers. The engine says 500 here.
+    fn is_leaderless(&self) -> bool {
+        matches!(self, Self::Answered { message, .. } if message.contains("does not have a leader"))
+    }
+
     /// Whether somebody else changed the object since it was read. The engine says 500 here, of all things.
     pub(crate) fn is_out_of_sequence(&self) -> bool {
         matches!(self, Self::Answered { message, .. } if message.contains("update out of sequence"))
@@ -72,6 +77,7 @@ impl From<Error> for ProviderError {
             | Error::Broken(_)
             | Error::TimedOut(_)
             | Error::Version(_) => Self::Unavailable(error.to_string()),
+            _ if error.is_leaderless() => Self::Unavailable(error.to_string()),
             Error::Answered { .. } | Error::Garbled(_) => Self::backend(error),
         }
     }
@@ -91,6 +97,18 @@ mod tests {
         );
         let plain = Error::answered(400, b"client version 1.10 is too old\n").to_string();
         assert!(plain.ends_with("is too old"), "{plain}");
+    }
+
+    #[test]
+    fn a_swarm_without_a_leader_may_have_one_again() {
+        let body = br#"{"message":"rpc error: code = Unknown desc = The swarm does not have a leader. It's possible that too few managers are online."}"#;
+        let error = ProviderError::from(Error::answered(500, body));
+        assert_eq!(error.status(), 503);
+        assert!(error.to_string().contains("too few managers"), "{error}");
+        assert_eq!(
+            ProviderError::from(Error::answered(500, b"no")).status(),
+            500
+        );
     }
 
     #[test]

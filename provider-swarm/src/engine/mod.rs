@@ -32,7 +32,7 @@ pub use version::ApiVersion;
 use version::Offer;
 
 /// Largest answer that is read as a whole.
-const ANSWER_LIMIT_BYTES: usize = 256 * 1024 * 1024;
+const ANSWER_LIMIT_BYTES: usize = 64 * 1024 * 1024;
 /// The credentials of a registry, for the nodes that pull from it.
 const REGISTRY_AUTH: HeaderName = HeaderName::from_static("x-registry-auth");
 

@@ -22,6 +22,8 @@ use order::Order;
 
 /// How long a followed log holds a line back for an older one of another task.
 const PATIENCE: Duration = Duration::from_millis(150);
+/// How many failures a followed log remembers that it told, before it forgets those that are over.
+const MOST_TOLD: usize = 1_000;
 /// Lines on their way to a caller who is slower than they come.
 const ROOM: usize = 64;
 
@@ -157,6 +159,13 @@ impl Reader {
                     let (Ok(()), Some(view)) = (changed, view) else { break };
                     for failure in &view.failures {
                         self.tell(failure).await?;
+                    }
+                    if self.told.len() > MOST_TOLD {
+                        // What the swarm has forgotten does not come again.
+                        let known = |told: &(String, OffsetDateTime)| {
+                            view.failures.iter().any(|failure| failure.task == told.0)
+                        };
+                        self.told.retain(known);
                     }
                 }
                 () = self.sender.closed() => return Err(Gone),

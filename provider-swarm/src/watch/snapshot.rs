@@ -175,3 +175,127 @@ fn seen(known: &Known, tasks: &[&Task], reason: Option<&String>) -> Seen {
         failures,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use faas_provider::FunctionDeployment;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn services() -> Services {
+        let name = FunctionName::new("echo", "fn");
+        let labels = record::service_labels(&name, &FunctionDeployment::default());
+        let service = json!({"ID": "s1", "UpdatedAt": "1", "Spec": {
+            "Name": "echo", "Labels": labels, "Mode": {"Replicated": {"Replicas": 2}},
+            "TaskTemplate": {"ForceUpdate": 3}}});
+        let others =
+            json!({"ID": "s2", "Spec": {"Name": "other", "Labels": null, "Mode": {"Global": {}}}});
+        let services = [service, others].map(|one| serde_json::from_value(one).unwrap());
+        read_services(services.into(), &mut Services::new())
+    }
+
+    fn task(id: &str, desired: &str, state: &str, more: Value) -> Task {
+        let mut task = json!({"ID": id, "ServiceID": "s1", "DesiredState": desired, "Spec": {"ForceUpdate": 3},
+            "Status": {"Timestamp": "2026-11-22T06:30:58.506477357Z", "State": state},
+            "NetworksAttachments": [{"Network": {"ID": "n"}, "Addresses": ["10.50.0.2/20"]}]});
+        if let Some(err) = more.get("Err") {
+            task["Status"]["Err"] = err.clone();
+        }
+        if let Some(spec) = more.get("Spec") {
+            task["Spec"] = spec.clone();
+        }
+        serde_json::from_value(task).unwrap()
+    }
+
+    fn echo(tasks: &[Task]) -> Seen {
+        let seen = functions(&services(), tasks, &Reasons::new());
+        assert_eq!(seen.len(), 1, "what is not ours is not seen");
+        seen.into_values().next().unwrap()
+    }
+
+    #[test]
+    fn only_tasks_that_run_and_are_to_go_on_can_take_calls() {
+        let seen = echo(&[
+            task("a", "running", "running", json!({})),
+            task("b", "shutdown", "running", json!({})),
+            task("c", "remove", "running", json!({})),
+            task("d", "running", "starting", json!({})),
+            task("e", "running", "failed", json!({})),
+        ]);
+        let address = "10.50.0.2".parse().unwrap();
+        assert_eq!(
+            seen.running,
+            [Candidate {
+                task: "a".into(),
+                address
+            }]
+        );
+        assert_eq!((seen.replicas, seen.wanted), (2, 2));
+    }
+
+    #[test]
+    fn why_tasks_ended_is_kept_and_which_update_they_were_of() {
+        let seen = echo(&[
+            task(
+                "a",
+                "shutdown",
+                "rejected",
+                json!({"Err": "No such image: x"}),
+            ),
+            task(
+                "b",
+                "running",
+                "pending",
+                json!({"Err": "no suitable node"}),
+            ),
+            task(
+                "c",
+                "shutdown",
+                "failed",
+                json!({"Err": "old", "Spec": {"ForceUpdate": 2}}),
+            ),
+            task("d", "shutdown", "shutdown", json!({})),
+            task("e", "running", "pending", json!({})),
+        ]);
+        let told: Vec<_> = seen
+            .failures
+            .iter()
+            .map(|one| (one.text.as_str(), one.current, one.waiting))
+            .collect();
+        let expected = [
+            ("No such image: x", true, false),
+            ("no suitable node", true, true),
+            ("old", false, false),
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn the_registry_s_words_explain_a_missing_image_and_nothing_else() {
+        let tasks = [
+            task(
+                "a",
+                "shutdown",
+                "rejected",
+                json!({"Err": "No such image: x"}),
+            ),
+            task(
+                "b",
+                "shutdown",
+                "failed",
+                json!({"Err": "task: non-zero exit (1)"}),
+            ),
+        ];
+        let reasons = [(FunctionName::new("echo", "fn"), "unauthorized".to_owned())].into();
+        let seen = functions(&services(), &tasks, &reasons)
+            .into_values()
+            .next()
+            .unwrap();
+        let texts: Vec<_> = seen.failures.iter().map(|one| one.text.as_str()).collect();
+        assert_eq!(
+            texts,
+            ["No such image: x (unauthorized)", "task: non-zero exit (1)"]
+        );
+    }
+}

@@ -71,7 +71,8 @@ impl Table {
             settled &= ready.len() as u64 == function.replicas
                 && function.wanted as u64 == function.replicas;
             views.insert(name.clone(), self.view(function, ready.len(), now));
-            let endpoints = match withheld.contains(name) {
+            // The tasks of a function that goes to zero are to run until Swarm gets to them.
+            let endpoints = match withheld.contains(name) || function.replicas == 0 {
                 true => Vec::new(),
                 false => ready,
             };
