@@ -4,7 +4,7 @@ use certifier::Options;
 use serde_json::json;
 
 use crate::support::Provider;
-use crate::swarm::engine;
+use crate::swarm::{IMAGE, engine};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_certifier_finds_nothing_to_complain_of() {
@@ -16,6 +16,7 @@ async fn the_certifier_finds_nothing_to_complain_of() {
     let report = certifier::run(Options {
         default_namespace: provider.namespace.clone(),
         namespaces: vec![second],
+        image: IMAGE.to_owned(),
         // Other tests make namespaces meanwhile.
         skip: vec!["namespaces.exact".to_owned()],
         ..Options::provider(&provider.url)

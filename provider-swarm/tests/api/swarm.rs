@@ -10,7 +10,7 @@ use serde_json::Value;
 /// The network of functions in these tests.
 pub(crate) const NETWORK: &str = "provider-swarm-tests";
 /// A watchdog and a busybox: what test functions are made of.
-pub(crate) const IMAGE: &str = "functions/alpine:latest";
+pub(crate) const IMAGE: &str = "provider-swarm-tests/function:latest";
 /// Nothing at all: what the provider and the gateway are bound into.
 pub(crate) const EMPTY: &str = "provider-swarm-tests/empty:latest";
 
