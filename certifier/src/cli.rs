@@ -8,8 +8,10 @@ use std::time::Duration;
 use certifier::{Capability, Credentials, Group, Level, Options, Rule, TestFunction};
 use clap::{Parser, Subcommand};
 
+use crate::aliases::Surroundings;
 use crate::files;
 use crate::functions::Functions;
+use crate::logins;
 
 /// Checks whether an OpenFaaS-compatible gateway or provider does what its callers rely on.
 ///
@@ -85,8 +87,9 @@ pub(crate) struct Arguments {
     timeout: u64,
 
     /// The namespace that functions are in by default
-    #[arg(long, value_name = "NAMESPACE", default_value = "openfaas-fn")]
-    default_namespace: String,
+    /// [default: openfaas-fn]
+    #[arg(long, value_name = "NAMESPACE")]
+    default_namespace: Option<String>,
 
     /// A further namespace that exists; repeat for every one. Checks are repeated in the first
     #[arg(long = "namespace", value_name = "NAMESPACE")]
@@ -146,6 +149,10 @@ pub(crate) struct Arguments {
         requires = "redirector_image"
     )]
     redirector_process: String,
+
+    /// The login that faas-cli keeps for this URL
+    #[arg(long, group = "credentials")]
+    enable_auth: bool,
 
     /// How the result is reported: text, json, junit or tap, to standard output or with =FILE to a file; may be repeated
     #[arg(long = "report", value_name = "FORMAT[=FILE]", default_value = "text")]
@@ -225,18 +232,27 @@ impl Arguments {
             && rule.level <= self.level
     }
 
-    pub(crate) fn options(self) -> anyhow::Result<Options> {
-        let credentials = self.credentials()?;
+    /// What the arguments leave open, the variables of the original say, and else its defaults.
+    pub(crate) fn options(self, around: Surroundings) -> anyhow::Result<Options> {
         let expected_skips = self.expect_skips.as_deref().map(files::skips).transpose()?;
-        let options = match (&self.gateway, &self.provider) {
-            (_, Some(url)) => Options::provider(url),
-            (Some(url), None) => Options::gateway(url),
-            (None, None) => Options::gateway("http://127.0.0.1:8080"),
+        let options = match (&self.gateway, &self.provider, &around.gateway) {
+            (_, Some(url), _) => Options::provider(url),
+            (Some(url), ..) | (.., Some(url)) => Options::gateway(url),
+            _ => Options::gateway("http://127.0.0.1:8080"),
         };
+        let credentials = self.credentials(options.entry.url())?;
+        let mut without = self.without.clone();
+        if !around.idler && !self.with.contains(&Capability::Idler) {
+            // As in the original: an idler is rare, and what it does takes minutes.
+            without.push(Capability::Idler);
+        }
         let functions = self.functions()?;
         Ok(Options {
-            default_namespace: self.default_namespace,
-            namespaces: self.namespaces,
+            default_namespace: self
+                .default_namespace
+                .or(around.default_namespace)
+                .unwrap_or(options.default_namespace),
+            namespaces: [self.namespaces, around.namespaces].concat(),
             filter: self.filter,
             skip: self.skip,
             groups: self.groups,
@@ -245,9 +261,10 @@ impl Arguments {
             parallel: self.parallel,
             repeat: self.repeat,
             with: self.with,
-            without: self.without,
+            without,
             expected_skips,
             timeout: Duration::from_secs(self.timeout),
+            answer_timeout: Duration::from_secs(self.timeout),
             credentials,
             image: functions.classic,
             registry_prefix: self.registry_prefix,
@@ -276,7 +293,10 @@ impl Arguments {
         Ok(functions)
     }
 
-    fn credentials(&self) -> anyhow::Result<Credentials> {
+    fn credentials(&self, url: &str) -> anyhow::Result<Credentials> {
+        if self.enable_auth {
+            return logins::credentials(url);
+        }
         match (&self.token, &self.basic_auth_file, &self.basic_auth_dir) {
             (Some(token), ..) => Ok(Credentials::Token(token.clone())),
             (_, Some(file), _) => files::credentials(file),

@@ -1,8 +1,10 @@
 //! The certifier: read the command line, run, report.
 
+mod aliases;
 mod cli;
 mod files;
 mod functions;
+mod logins;
 mod progress;
 mod signals;
 
@@ -15,6 +17,7 @@ use anyhow::Context;
 use clap::Parser;
 use tokio::net::TcpListener;
 
+use aliases::Surroundings;
 use certifier::{Report, rules, run_watched};
 use cli::{Arguments, Command, Format, Output};
 use progress::{Progress, Stream};
@@ -27,7 +30,7 @@ const COULD_NOT_RUN: u8 = 2;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::parse_from(aliases::translate(std::env::args_os()));
     let ended = match &arguments.command {
         Some(Command::Probe { listen }) => probe(*listen).await,
         None => certify(arguments).await,
@@ -65,7 +68,7 @@ async fn certify(arguments: Arguments) -> anyhow::Result<ExitCode> {
         false => Stream::Output,
     };
     let mut progress = Progress::new(stream);
-    let options = arguments.options()?;
+    let options = arguments.options(Surroundings::read())?;
     let stop = signals::first()?;
     let report = run_watched(options, |event| progress.see(event), stop).await;
     for output in outputs {

@@ -37,8 +37,10 @@ pub struct Options {
     pub without: Vec<Capability>,
     /// The skips that are in order; any other fails the run. `None`: all are.
     pub expected_skips: Option<Vec<Allowed>>,
-    /// The longest wait for one condition to come true, and for one answer.
+    /// The longest wait for one condition to come true.
     pub timeout: Duration,
+    /// The longest wait for one answer, to its last byte.
+    pub answer_timeout: Duration,
     /// What is sent to the system API.
     pub credentials: Credentials,
     /// The image of the test functions: a classic watchdog with `env`, `cat` and `sha512sum`.
@@ -117,6 +119,7 @@ impl Options {
             without: Vec::new(),
             expected_skips: None,
             timeout: Duration::from_secs(60),
+            answer_timeout: Duration::from_secs(60),
             credentials: Credentials::None,
             image: "functions/alpine:latest".into(),
             registry_prefix: "docker.io".into(),

@@ -71,7 +71,7 @@ impl Platform {
                 format!("{url:?}: only plain HTTP is spoken"),
             ));
         }
-        let client = Client::new(url, options.credentials.clone(), options.timeout)?;
+        let client = Client::new(url, options.credentials.clone(), options.answer_timeout)?;
         Ok(Self {
             client,
             options,
@@ -105,7 +105,7 @@ impl Platform {
 
     /// How long the first questions may take.
     pub(crate) fn first_answer(&self) -> Duration {
-        FIRST_ANSWER.min(self.options.timeout)
+        FIRST_ANSWER.min(self.options.answer_timeout)
     }
 
     pub(crate) async fn made(&self) -> Vec<Made> {
@@ -136,14 +136,28 @@ impl Platform {
         }
     }
 
+    /// Takes a prefix that nothing on the platform begins with, so that nothing of others can be taken for ours.
+    pub(crate) async fn take_free_prefix(&mut self) {
+        let mut taken = String::new();
+        for namespace in self.options.tested_namespaces() {
+            for path in ["/system/functions", "/system/secrets"] {
+                let request = Request::system(Method::GET, format!("{path}?namespace={namespace}"));
+                // Whoever cannot list is told so by the checks.
+                if let Ok(answer) = self.client.send_within(&request, self.first_answer()).await {
+                    taken.push_str(&answer.text());
+                }
+            }
+        }
+        while taken.contains(&self.prefix) {
+            self.prefix = prefix();
+        }
+    }
+
     fn nobody(&self, failure: Failure) -> Failure {
         let url = self.options.entry.url();
         Failure {
             expected: format!("a {} at {url}", self.kind()),
-            got: format!(
-                "nobody answers there ({}); is it running, and is the port right?",
-                failure.got
-            ),
+            got: format!("{} ({})", hint(&failure.got), failure.got),
             ..failure
         }
     }
@@ -154,6 +168,10 @@ impl Platform {
                 "GET {INFO} failed with status {}; is everything behind it running?",
                 answer.status
             ),
+            300..400 => {
+                let there = answer.header("location");
+                format!("it redirects to {there:?}; give that URL")
+            }
             status => format!(
                 "something else answers there: GET {INFO} gave status {status} and {}, \
                  not 200 and a JSON object",
@@ -186,6 +204,20 @@ impl Platform {
             true => "gateway",
             false => "provider",
         }
+    }
+}
+
+/// What it may mean that no answer came.
+fn hint(error: &str) -> &'static str {
+    let says = |words: &[&str]| words.iter().any(|word| error.contains(word));
+    if says(&["no complete answer within"]) {
+        "something listens there and does not answer; is it still starting, or stuck?"
+    } else if says(&["closed before message completed", "reset by peer"]) {
+        "something listens there and hangs up; is it plain HTTP, and is the port right?"
+    } else if says(&["invalid HTTP", "message head"]) {
+        "something listens there that does not speak HTTP; is it https://, and is the port right?"
+    } else {
+        "nobody answers there; is it running, and is the port right?"
     }
 }
 

@@ -126,8 +126,9 @@ async fn one_round<O: FnMut(Event<'_>) + Send>(
 }
 
 async fn reach(options: &Options) -> Outcome<Arc<Platform>> {
-    let platform = Platform::new(options.clone())?;
+    let mut platform = Platform::new(options.clone())?;
     platform.reach().await?;
+    platform.take_free_prefix().await;
     let claims = detect::claims(&platform).await;
     platform.claims.get_or_init(|| claims);
     Ok(Arc::new(platform))

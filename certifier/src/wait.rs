@@ -8,6 +8,9 @@ use tokio::time::Instant;
 use crate::failure::{Failure, Outcome};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// On a machine that stands still for a while, time alone would say that something never came.
+const FEWEST: u32 = 4;
+
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// How long a start-up is waited for once the first has failed and none has succeeded.
@@ -55,7 +58,7 @@ where
     loop {
         match attempt().await {
             Ok(value) => return Ok(value),
-            Err(failure) if started.elapsed() + pause > limit => {
+            Err(failure) if attempts >= FEWEST && started.elapsed() + pause > limit => {
                 return Err(after(failure, attempts, started.elapsed()));
             }
             Err(_) => tokio::time::sleep(pause).await,

@@ -34,7 +34,7 @@ async fn a_run_prints_a_line_per_check_and_a_summary() {
         "--filter",
         "deploy",
         "--skip",
-        "deploy.image",
+        "deploy.image-exact",
     ])
     .await;
     let out = text(&output.stdout);

@@ -7,6 +7,7 @@
 )]
 
 mod command_line;
+mod endings;
 
 #[path = "../faulty/model/mod.rs"]
 #[allow(
