@@ -7,6 +7,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use reqwest::Method;
 use serde_json::json;
+use url::form_urlencoded;
 
 use crate::failure::{Failure, Outcome};
 use crate::http::{Answer, Request};
@@ -57,9 +58,11 @@ async fn left<'a>(platform: &Platform, batch: &[&'a Made]) -> Outcome<Vec<(&'a M
         .collect();
     let mut left = Vec::new();
     for (path, namespace) in lists {
-        let request = Request::system(Method::GET, format!("{path}?namespace={namespace}"));
+        let query = encode(namespace);
+        let request = Request::system(Method::GET, format!("{path}?namespace={query}"));
         let answer = platform.client.send(&request).await?;
-        if answer.status == 404 {
+        // A namespace that was refused holds nothing.
+        if matches!(answer.status, 400 | 404) {
             continue;
         }
         let answer = answer.with_success()?;
@@ -74,6 +77,10 @@ async fn left<'a>(platform: &Platform, batch: &[&'a Made]) -> Outcome<Vec<(&'a M
         );
     }
     Ok(left)
+}
+
+fn encode(namespace: &str) -> String {
+    form_urlencoded::byte_serialize(namespace.as_bytes()).collect()
 }
 
 fn list_of(made: &Made) -> &'static str {
@@ -95,7 +102,7 @@ fn still_there(answer: &Answer, made: &Made, path: &str) -> Failure {
 pub(crate) async fn remove(platform: &Platform, made: &Made) -> Outcome<Answer> {
     let (path, body) = match made {
         Made::Function { name, namespace } => (
-            format!("/system/functions?namespace={namespace}"),
+            format!("/system/functions?namespace={}", encode(namespace)),
             json!({"functionName": name}),
         ),
         Made::Secret { name, namespace } => (

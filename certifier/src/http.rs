@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Response, redirect};
 use serde_json::Value;
@@ -104,6 +106,28 @@ impl Client {
     /// A connection of its own, below HTTP.
     pub(crate) async fn wire(&self) -> Outcome<Wire> {
         Wire::connect(&self.base, self.limit).await
+    }
+
+    /// The head of a request as it goes over the wire, with host, credentials and these fields, to its empty line.
+    pub(crate) fn head(&self, method: &str, path: &str, fields: &[(&str, &str)]) -> String {
+        let url = self.base.strip_prefix("http://").unwrap_or(&self.base);
+        let (host, base) = url.find('/').map_or((url, ""), |slash| url.split_at(slash));
+        let mut head = format!("{method} {base}{path} HTTP/1.1\r\nHost: {host}\r\n");
+        match &self.credentials {
+            _ if !path.starts_with("/system/") => {}
+            Credentials::None => {}
+            Credentials::Basic { user, password } => {
+                let both = BASE64_STANDARD.encode(format!("{user}:{password}"));
+                head.push_str(&format!("Authorization: Basic {both}\r\n"));
+            }
+            Credentials::Token(token) => {
+                head.push_str(&format!("Authorization: Bearer {token}\r\n"));
+            }
+        }
+        for (name, value) in fields {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head + "\r\n"
     }
 
     fn prepare(&self, request: &Request, limit: Option<Duration>) -> reqwest::RequestBuilder {

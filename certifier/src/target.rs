@@ -16,7 +16,7 @@ use crate::options::{Options, TestFunction};
 use crate::platform::{Made, Platform, Shared};
 use crate::view::View;
 
-const FUNCTIONS: &str = "/system/functions";
+pub(crate) const FUNCTIONS: &str = "/system/functions";
 const SECRETS: &str = "/system/secrets";
 
 /// What a check works on.
@@ -163,6 +163,24 @@ impl Target {
         }
         self.send(Request::system(method, FUNCTIONS).json(body))
             .await
+    }
+
+    /// Sends a text that may be no deployment at all, as if it were one of `short`.
+    pub(crate) async fn write_text(
+        &self,
+        method: Method,
+        short: &str,
+        text: String,
+    ) -> Outcome<Answer> {
+        self.remember_function(short).await;
+        self.send(Request::system(method, FUNCTIONS).body(text))
+            .await
+    }
+
+    /// For a function that is asked for in another way than by [`Target::write_function`].
+    pub(crate) async fn remember_function(&self, short: &str) {
+        let (name, namespace) = (self.name(short), self.namespace.clone());
+        self.remember(Made::Function { name, namespace }).await;
     }
 
     /// Deploys a function for a check that is about something else, so any success will do.

@@ -42,6 +42,14 @@ impl View {
         Ok(())
     }
 
+    /// There is no entry `name` in the object at `key`.
+    pub(crate) fn lacks_entry(&self, key: &str, name: &str) -> Outcome {
+        match self.function[key].get(name) {
+            None => Ok(()),
+            Some(got) => Err(self.fault(format!("no {name:?} in `{key}`"), &got.to_string())),
+        }
+    }
+
     /// The value at `key` is an object: neither null nor missing.
     pub(crate) fn object(&self, key: &str) -> Outcome {
         match &self.function[key] {
@@ -83,7 +91,7 @@ impl View {
         }
     }
 
-    fn fault(&self, expected: String, got: &str) -> Failure {
+    pub(crate) fn fault(&self, expected: String, got: &str) -> Failure {
         self.answer
             .fault(format!("{expected}, in {}", self.place), got)
     }

@@ -11,6 +11,9 @@ use url::Url;
 use crate::failure::{Failure, Outcome};
 use crate::quote::quote;
 
+/// As much of a long body as is kept for the report.
+const QUOTED: usize = 2000;
+
 /// More than any answer that is read this way.
 const LARGEST: usize = 4 << 20;
 
@@ -45,6 +48,42 @@ impl Wire {
         self.sent.extend_from_slice(bytes);
         let written = self.stream.write_all(bytes).await;
         written.map_err(|error| fault(&self.sent, &error.to_string()))
+    }
+
+    /// Sends bytes and reads at the same time, until the head of an answer is there: whoever refuses a long body may do so
+    /// at any moment, and close the connection.
+    pub(crate) async fn write_until_answered(
+        &mut self,
+        bytes: &[u8],
+        limit: Duration,
+    ) -> Outcome<Vec<u8>> {
+        self.sent
+            .extend_from_slice(&bytes[..bytes.len().min(QUOTED)]);
+        let (mut reading, mut writing) = self.stream.split();
+        let mut received = Vec::new();
+        let read = async {
+            while !received.windows(4).any(|end| end == b"\r\n\r\n") {
+                match reading.read_buf(&mut received).await {
+                    Ok(0) | Err(_) => break,
+                    Ok(_) => {}
+                }
+            }
+        };
+        let write = async {
+            // A refusal may come before the last byte has gone; what was received says more than this.
+            let _ = writing.write_all(bytes).await;
+            std::future::pending::<()>().await;
+        };
+        let ended = timeout(limit, async {
+            tokio::select! {
+                () = read => {}
+                () = write => {}
+            }
+        });
+        match ended.await {
+            Ok(()) => Ok(received),
+            Err(_) => Err(fault(&self.sent, &format!("none in {limit:?}"))),
+        }
     }
 
     /// Says that nothing more will be sent, and goes on listening.

@@ -93,7 +93,7 @@ switches! {
     /// A deletion is answered with 204.
     DeleteIs204,
     /// The deletion of a function changes nothing.
-    DeleteIgnored,
+    DeleteIgnored because "every way to ask for a deletion is tried",
 
     /// Every call reaches the function as a GET.
     EveryCallIsGet,
@@ -247,7 +247,7 @@ switches! {
     /// A slash at the end of a system route is ignored.
     SystemSlashTaken,
     /// Refusals have no text.
-    RefusalsWithoutText,
+    RefusalsWithoutText because "every refusal is asked for its reason",
 
     // Reading requests.
     /// A body that is not JSON is answered with 500.
@@ -280,6 +280,8 @@ switches! {
     LongestNameRefused,
     /// A deployment without an image is accepted.
     ImageMissingTaken,
+    /// A function whose image does not exist has available replicas.
+    UnknownImageTaken,
     /// A deployment into a malformed namespace is accepted.
     BadNamespaceTaken,
     /// A deployment into a namespace that does not exist is accepted.
