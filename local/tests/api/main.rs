@@ -4,6 +4,10 @@
 mod browsers;
 mod certified;
 mod endings;
+mod grpc;
+#[path = "../../../crates/http/tests/api/http2_caller.rs"]
+#[allow(dead_code, reason = "the tests of faas-http use the rest of it")]
+mod http2_caller;
 mod journey;
 mod processes;
 mod servers;

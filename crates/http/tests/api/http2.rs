@@ -10,7 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-use crate::http2_played::{Caller, Upstream, serve, whole};
+use crate::http2_caller::{Caller, whole};
+use crate::http2_played::{Upstream, serve};
 use crate::support::{ANY_PORT, Hop, Limits, Played, header, soon, until};
 
 async fn hop(upstream: &Upstream) -> Hop {

@@ -6,6 +6,7 @@ mod balance;
 mod failures;
 mod hang_up;
 mod http2;
+mod http2_caller;
 mod http2_played;
 mod limits;
 mod requests;
