@@ -51,7 +51,7 @@ impl MemoryProvider {
             .read(|records| records.functions.clone());
         for (name, record) in functions {
             let name = FunctionName::parse(&name, &self.0.settings.default_namespace);
-            match self.0.launch(&record) {
+            match self.0.launch(&name, &record) {
                 Ok(launch) => self.0.run(name, &record, launch),
                 Err(error) => {
                     tracing::error!(function = %name, %error, "a function of the last run cannot run here");
@@ -114,12 +114,17 @@ impl Inner {
     }
 
     /// Looks up what it takes to run a deployment; the image map is read anew, so that it can be edited at any time.
-    fn launch(&self, record: &FunctionRecord) -> Result<Launch, ProviderError> {
+    fn launch(
+        &self,
+        name: &FunctionName,
+        record: &FunctionRecord,
+    ) -> Result<Launch, ProviderError> {
         let images = match &self.settings.image_map {
             Some(path) => ImageMap::read(path).map_err(ProviderError::Unavailable)?,
             None => ImageMap::default(),
         };
         let launch = Launch::prepare(
+            name,
             record,
             &images,
             &self.settings.functions_dir,
@@ -213,7 +218,7 @@ impl Provider for MemoryProvider {
                 uid: records.free_uid(),
                 deployment,
             };
-            let launch = inner.launch(&record)?;
+            let launch = inner.launch(&name, &record)?;
             records.functions.insert(name.to_string(), record.clone());
             Ok((name, record, launch))
         };
@@ -238,7 +243,7 @@ impl Provider for MemoryProvider {
                 uid: old.uid,
                 deployment,
             };
-            let launch = inner.launch(&record)?;
+            let launch = inner.launch(&name, &record)?;
             records.functions.insert(name.to_string(), record.clone());
             Ok((name, record, launch))
         };
@@ -276,7 +281,7 @@ impl Provider for MemoryProvider {
             let mut record = records.function(&name)?.clone();
             record.replicas = replicas;
             // A pinned port may allow one replica only.
-            let launch = inner.launch(&record)?;
+            let launch = inner.launch(&name, &record)?;
             records.functions.insert(name.to_string(), record.clone());
             Ok((name, record, launch))
         };
@@ -302,7 +307,7 @@ impl Provider for MemoryProvider {
         if let Some(runner) = self.0.runners().get(name) {
             return Ok(runner.log().read(&request));
         }
-        match self.0.launch(&record) {
+        match self.0.launch(name, &record) {
             Ok(_) => Err(ProviderError::NotReady(name.clone())),
             Err(reason) => {
                 let book = LogBook::new(name.clone());

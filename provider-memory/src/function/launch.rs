@@ -35,6 +35,7 @@ impl Launch {
     /// # Errors
     /// [`ProviderError::Invalid`] when there is no program for it here, or when this machine cannot give what it needs.
     pub(crate) fn prepare(
+        name: &FunctionName,
         record: &FunctionRecord,
         images: &ImageMap,
         functions_dir: &Path,
@@ -42,7 +43,7 @@ impl Launch {
     ) -> Result<Self, ProviderError> {
         let deployment = &record.deployment;
         let mapped = images.program(&deployment.image);
-        let environment = environment(deployment, mapped)?;
+        let environment = environment(name, deployment, mapped)?;
         can_have_secrets(deployment, machine)?;
         let amount = |text: Option<&String>, parse: fn(&str) -> Result<u64, String>| {
             text.filter(|text| !text.is_empty())
@@ -146,8 +147,10 @@ fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
-/// The function's own environment and nothing else: what the image would have set, then what was deployed.
+/// The function's own environment: what the image would have set, then what was deployed, which wins; and where neither says
+/// otherwise, where programs are and who the function is, which `jwt_auth` has to know.
 fn environment(
+    name: &FunctionName,
     deployment: &FunctionDeployment,
     mapped: Option<&Program>,
 ) -> Result<Texts, ProviderError> {
@@ -172,9 +175,15 @@ fn environment(
         );
         return Err(ProviderError::invalid("image", reason));
     }
-    variables
-        .entry("PATH".to_owned())
-        .or_insert_with(|| DEFAULT_PATH.to_owned());
+    for (variable, value) in [
+        ("PATH", DEFAULT_PATH),
+        ("OPENFAAS_NAME", name.name()),
+        ("OPENFAAS_NAMESPACE", name.namespace()),
+    ] {
+        variables
+            .entry(variable.to_owned())
+            .or_insert_with(|| value.to_owned());
+    }
     Ok(variables)
 }
 
@@ -262,7 +271,8 @@ mod tests {
         };
         let machine = machine(support);
         let directory = Path::new("/srv");
-        Launch::prepare(&record, &ImageMap::default(), directory, &machine)
+        let name = FunctionName::new("f", "ns");
+        Launch::prepare(&name, &record, &ImageMap::default(), directory, &machine)
             .map_err(|error| error.to_string())
     }
 
@@ -323,10 +333,21 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_ours_gets_into_the_environment() {
-        let launch = launch(&[("A", "b")], 1, Support::Yes).unwrap();
+    fn nothing_of_ours_gets_into_the_environment_but_who_the_function_is() {
+        let launch = launch(&[("A", "b"), ("PATH", "/x")], 1, Support::Yes).unwrap();
         let spec = launch.spec("f-1".to_owned(), Vec::new()).unwrap();
-        let names: Vec<&str> = spec.env.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["A", "PATH", "fprocess"]);
+        let own: Vec<_> = spec
+            .env
+            .iter()
+            .filter(|(name, _)| name != "fprocess")
+            .collect();
+        let expected = [
+            ("A", "b"),
+            ("OPENFAAS_NAME", "f"),
+            ("OPENFAAS_NAMESPACE", "ns"),
+            ("PATH", "/x"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(own, expected.iter().collect::<Vec<_>>());
     }
 }

@@ -20,7 +20,7 @@ async fn variables(provider: &Provider, name: &str) -> BTreeMap<String, String> 
 }
 
 #[tokio::test]
-async fn variables_arrive_byte_for_byte_and_nothing_of_ours_beside_them() {
+async fn variables_arrive_byte_for_byte_and_beside_them_who_the_function_is() {
     let provider = Provider::start().await;
     let odd = json!({
         "EQUALS": "a=b=c",
@@ -36,9 +36,35 @@ async fn variables_arrive_byte_for_byte_and_nothing_of_ours_beside_them() {
     provider.have(&body).await;
     let mut expected: BTreeMap<String, String> = serde_json::from_value(odd).unwrap();
     expected.insert("fprocess".into(), "env -0".into());
+    expected.insert("OPENFAAS_NAME".into(), "show".into());
+    expected.insert("OPENFAAS_NAMESPACE".into(), "openfaas-fn".into());
     let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     expected.insert("PATH".into(), path.into());
     assert_eq!(variables(&provider, "show").await, expected);
+}
+
+/// What a watchdog with `jwt_auth` makes sure that a token was made for.
+#[tokio::test]
+async fn a_function_knows_who_it_is_unless_its_variables_say_otherwise() {
+    let provider = Provider::start().await;
+    provider.create_namespace("staging").await;
+    let own = json!({"envVars": {"OPENFAAS_NAME": "own", "OPENFAAS_NAMESPACE": ""}});
+    for (name, namespace, more, expected) in [
+        ("plain", "openfaas-fn", json!({}), ("plain", "openfaas-fn")),
+        ("moved", "staging", json!({}), ("moved", "staging")),
+        ("told", "openfaas-fn", own, ("own", "")),
+    ] {
+        let body = with(function(name, "env -0"), json!({"namespace": namespace}));
+        let body = with(body, more);
+        provider.have(&body).await;
+        let seen = variables(&provider, &format!("{name}.{namespace}")).await;
+        let identity = (&*seen["OPENFAAS_NAME"], &*seen["OPENFAAS_NAMESPACE"]);
+        assert_eq!(identity, expected);
+        // The deployment is told as it was sent.
+        let path = format!("{name}?namespace={namespace}");
+        let status = provider.status(&path).await;
+        assert_eq!(status.get("envVars"), body.get("envVars"));
+    }
 }
 
 #[tokio::test]
