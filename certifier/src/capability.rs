@@ -23,6 +23,8 @@ words! {
         LogsFollow = "logs-follow", "Functions' logs can be followed.";
         Usage = "usage", "A status tells the memory and processor time in use.";
         RunsContainers = "runs-containers", "Functions are container images: one that does not exist cannot run.";
+        Auth = "auth", "The system API wants credentials, and they were given.";
+        Async = "async", "Calls can be queued and made later.";
         Redirector = "redirector", "There is a test function that redirects (--redirector-image or --image-map).";
         Probe = "probe", "There is a test function that does as each call says (--probe-image or --image-map).";
     }

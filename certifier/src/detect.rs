@@ -7,6 +7,7 @@ use reqwest::Method;
 
 use crate::capability::{Capability, Claims};
 use crate::http::Request;
+use crate::options::Credentials;
 use crate::platform::Platform;
 
 /// Asks, then lets `--with` and `--without` have the last word.
@@ -16,6 +17,9 @@ pub(crate) async fn claims(platform: &Platform) -> Claims {
         if let Some(reason) = missing(platform, &path, absent).await {
             claims.state(capability, false, &reason);
         }
+    }
+    if let Some(reason) = no_queue(platform).await {
+        claims.state(Capability::Async, false, &reason);
     }
     settings(platform, &mut claims);
     for &capability in &platform.options.with {
@@ -62,12 +66,27 @@ async fn missing(platform: &Platform, path: &str, absent: &[u16]) -> Option<Stri
     absent.contains(&answer.status).then_some(reason)
 }
 
+/// Only a call tells: routes of functions take any other method, too. The function does not exist.
+async fn no_queue(platform: &Platform) -> Option<String> {
+    let path = format!("/async-function/{}-nobody", platform.prefix());
+    let request = Request::call(Method::POST, path);
+    let limit = platform.first_answer();
+    let answer = platform.client.send_within(&request, limit).await.ok()?;
+    let absent = matches!(answer.status, 405 | 501);
+    absent.then(|| format!("POST /async-function/NAME answers {}", answer.status))
+}
+
 /// What depends on how the suite was called.
 fn settings(platform: &Platform, claims: &mut Claims) {
     let options = &platform.options;
     if options.namespaces.is_empty() {
         let reason = "no second namespace given, so nothing was repeated in one; see --namespace";
         claims.state(Capability::Namespaces, false, reason);
+    }
+    if matches!(options.credentials, Credentials::None) {
+        let reason =
+            "no credentials given, so nobody can be told from a stranger; see --basic-auth-file";
+        claims.state(Capability::Auth, false, reason);
     }
     if options.redirector.is_none() {
         let reason = "needs an http-mode function that redirects; see --redirector-image";

@@ -3,19 +3,24 @@
 mod accepted;
 mod delete;
 mod deploy;
+mod doors;
 mod health;
 mod info;
 mod load;
 
 mod invoke;
+mod later;
+mod log_queries;
 mod logs;
 mod namespaces;
 mod read;
 mod redirect;
 mod refusals;
 mod replace;
+mod replicas;
 mod round_trip;
 mod scale;
+mod secret_rules;
 mod secrets;
 mod update;
 
@@ -26,6 +31,7 @@ pub(crate) fn all() -> Vec<Check> {
     let subjects = [
         health::checks(),
         info::checks(),
+        doors::checks(),
         namespaces::checks(),
         deploy::checks(),
         accepted::checks(),
@@ -38,9 +44,13 @@ pub(crate) fn all() -> Vec<Check> {
         invoke::checks(),
         redirect::checks(),
         logs::checks(),
+        log_queries::checks(),
         scale::checks(),
         load::checks(),
+        replicas::checks(),
         secrets::checks(),
+        secret_rules::checks(),
+        later::checks(),
     ];
     subjects.into_iter().flatten().collect()
 }

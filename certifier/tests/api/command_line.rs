@@ -73,7 +73,15 @@ async fn json_is_alone_on_standard_output() {
     let url = Arc::new(Model::gateway(Some(Switch::Unhealthy)))
         .serve()
         .await;
-    let output = certifier(&["--gateway", &url, "--filter", "health", "--report", "json"]).await;
+    let output = certifier(&[
+        "--gateway",
+        &url,
+        "--filter",
+        "health.ok",
+        "--report",
+        "json",
+    ])
+    .await;
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["failed"], 1);
     assert_eq!(report["success"], false);

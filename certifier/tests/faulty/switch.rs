@@ -89,14 +89,14 @@ switches! {
     /// An update is answered with 201.
     UpdateIs201,
     /// An update changes nothing.
-    UpdateIgnored,
+    UpdateIgnored because "every effect of an update is a check of its own",
     /// A deletion is answered with 204.
     DeleteIs204,
     /// The deletion of a function changes nothing.
     DeleteIgnored because "every way to ask for a deletion is tried",
 
     /// Every call reaches the function as a GET.
-    EveryCallIsGet,
+    EveryCallIsGet because "calls of other methods lose more than their method",
     /// Every call reaches the function as a POST.
     EveryCallIsPost,
     /// The values of variables are lost on the way to the process.
@@ -209,15 +209,15 @@ switches! {
 
     // Auth and routing.
     /// A refusal of credentials comes without `WWW-Authenticate`.
-    NoChallenge,
+    NoChallenge because "every route is a check of its own",
     /// Missing credentials are answered with 403.
-    StrangersGet403,
+    StrangersGet403 because "every route is a check of its own",
     /// Any bearer token is let in.
     AnyTokenTaken,
     /// Any password of the right user is let in.
     AnyPasswordTaken,
     /// Whatever stands in `Authorization` is let in.
-    AnyCredentialsTaken,
+    AnyCredentialsTaken because "every route is a check of its own",
     /// The namespace routes want no credentials.
     NamespacesOpen,
     /// The logs want no credentials.
@@ -243,7 +243,7 @@ switches! {
     /// A wrong method is answered with 404.
     WrongMethodIs404,
     /// A refusal of a method comes without `Allow`.
-    AllowMissing,
+    AllowMissing because "every refusal of a method is to name the others",
     /// A slash at the end of a system route is ignored.
     SystemSlashTaken,
     /// Refusals have no text.
@@ -251,7 +251,7 @@ switches! {
 
     // Reading requests.
     /// A body that is not JSON is answered with 500.
-    BadJsonIs500,
+    BadJsonIs500 because "every route that reads JSON is a check of its own",
     /// What follows a JSON object in a body is ignored.
     TrailingGarbageTaken,
     /// A key that the API does not know is refused.
@@ -263,7 +263,7 @@ switches! {
     /// A body of the system API may have any length.
     BodyLimitMissing,
     /// A namespace in the query of a change is ignored.
-    NamespaceOfQueryIgnored,
+    NamespaceOfQueryIgnored because "requests are about another namespace than they say",
     /// A namespace in the body of a deletion or a scaling is ignored.
     NamespaceOfBodyIgnored,
     /// Two namespaces in one request are no contradiction.
@@ -417,9 +417,9 @@ switches! {
     /// A scaling to zero is answered with 204.
     ScaleToZeroIs204,
     /// No function gets more than one replica.
-    ScaleClamped,
+    ScaleClamped because "no function gets the replicas that it was asked to have",
     /// A scaling gives one replica too many.
-    ReplicasOffByOne,
+    ReplicasOffByOne because "no function gets the replicas that it was asked to have",
     /// There is no limit to replicas.
     ReplicasUnbounded,
     /// The name in the body of a scaling need not be that of the path.
@@ -445,11 +445,11 @@ switches! {
     /// A secret that a function uses can be deleted.
     SecretInUseDeleted,
     /// A secret may have any name.
-    SecretBadNamesTaken,
+    SecretBadNamesTaken because "each kind of bad name is a check of its own",
     /// A secret ends at its first NUL.
     SecretCutAtNul,
     /// A secret gets a newline at its end.
-    SecretWithNewline,
+    SecretWithNewline because "no secret is read as it was written",
     /// `value` wins over `rawValue`.
     ValueWins,
     /// A secret may have any length.
@@ -509,9 +509,9 @@ switches! {
     /// A process that fails answers 200.
     FailuresAre200,
     /// Failures of the platform come without `X-OpenFaaS-Internal`.
-    FailuresUnsigned,
+    FailuresUnsigned because "every failure of a call is to be marked",
     /// Failures of the platform have no text.
-    CallFailuresWithoutText,
+    CallFailuresWithoutText because "every failure of a call is to have a text",
     /// A body is cut after 64 KiB.
     BodyCut,
     /// The path after the function's name is lost.
