@@ -26,7 +26,7 @@ bench:
 images *names:
     images/build {{names}}
 
-# The watchdog as one static program, for any image: target/x86_64-unknown-linux-gnu/image/fwatchdog.
+# The watchdog as one static program, for any image: target/x86_64-unknown-linux-gnu/function/fwatchdog.
 fwatchdog:
     images/compile faas-watchdog:fwatchdog
 
