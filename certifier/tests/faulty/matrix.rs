@@ -53,6 +53,12 @@ pub(crate) fn everything(url: String) -> Options {
     }
 }
 
+/// What may fail as well, by chance: these checks see the lie only if others do something beside them at that moment.
+const BY_CHANCE: [(Switch, &str); 2] = [
+    (Switch::DeletedStillListed, "list.order-stable"),
+    (Switch::EmptyListIsNull, "namespaces.apart"),
+];
+
 type Ids = BTreeSet<&'static str>;
 
 fn failed(report: &Report) -> Ids {
@@ -86,7 +92,9 @@ async fn all() -> BTreeMap<usize, (Ids, String)> {
     }
     let mut done = BTreeMap::new();
     while let Some(run) = runs.join_next().await {
-        done.extend([run.unwrap()]);
+        let (index, (mut ids, report)) = run.unwrap();
+        ids.retain(|id| !BY_CHANCE.contains(&(Switch::ALL[index], id)));
+        done.insert(index, (ids, report));
     }
     done
 }

@@ -93,7 +93,7 @@ pub(crate) fn deploy(model: &Model, request: &Request) -> Result<Answer, Answer>
     if let Some(refused) = conflict(model, request, &state, &key) {
         return Err(refused);
     }
-    if model.wrong(Switch::CrowdLost) && request.beside > 8 {
+    if model.wrong(Switch::CrowdLost) && request.beside > 24 {
         return Ok(empty(202));
     }
     let replicas = minimum(model, &deployment);
