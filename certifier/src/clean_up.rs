@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use reqwest::Method;
+use hyper::Method;
 use serde_json::json;
 use url::form_urlencoded;
 

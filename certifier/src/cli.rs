@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use certifier::{Capability, Credentials, Group, Level, Options, Rule, TestFunction};
+use certifier::{Capability, Credentials, Group, Level, Options, Rule, TestFunction, Trust};
 use clap::{Parser, Subcommand};
 
 use crate::aliases::Surroundings;
@@ -94,6 +94,14 @@ pub(crate) struct Arguments {
     /// A further namespace that exists; repeat for every one. Checks are repeated in the first
     #[arg(long = "namespace", value_name = "NAMESPACE")]
     namespaces: Vec<String>,
+
+    /// A file with certificates of authorities, in PEM, that are believed besides those of this machine
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+
+    /// Believe any certificate: whoever sits in between can read the credentials
+    #[arg(long, conflicts_with = "ca_file")]
+    insecure: bool,
 
     /// A file that holds `user:password`
     #[arg(long, value_name = "FILE", group = "credentials")]
@@ -247,6 +255,11 @@ impl Arguments {
             without.push(Capability::Idler);
         }
         let functions = self.functions()?;
+        let trust = match (&self.ca_file, self.insecure) {
+            (_, true) => Trust::Anybody,
+            (Some(file), _) => Trust::Authorities(files::read(file)?.into_bytes()),
+            (None, _) => Trust::default(),
+        };
         Ok(Options {
             default_namespace: self
                 .default_namespace
@@ -265,6 +278,7 @@ impl Arguments {
             expected_skips,
             timeout: Duration::from_secs(self.timeout),
             answer_timeout: Duration::from_secs(self.timeout),
+            trust,
             credentials,
             image: functions.classic,
             registry_prefix: self.registry_prefix,

@@ -3,7 +3,7 @@
 //! Only a route that is not there is evidence. Behaviour is not: a platform that is scaled to zero and stays at one
 //! lies, and that is for a check to say.
 
-use reqwest::Method;
+use hyper::Method;
 
 use crate::capability::{Capability, Claims};
 use crate::http::Request;

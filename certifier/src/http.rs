@@ -1,24 +1,33 @@
-//! Plain HTTP: one request out, one whole answer in, both kept as evidence.
+//! HTTP: one request out, one whole answer in, both kept as evidence.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use reqwest::header::HeaderMap;
-use reqwest::{Method, Response, redirect};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Method;
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use rustls::ClientConfig;
 use serde_json::Value;
+use tokio::time::timeout;
+use url::Url;
 
 use crate::failure::{Failure, Outcome};
-use crate::options::Credentials;
+use crate::options::{Credentials, Trust};
 use crate::quote::quote;
-use crate::wire::{Stream, Wire};
+use crate::tls;
+use crate::transport::{self, Exchanged, Response, Transport, chain};
+use crate::wire::{Stream, Wire, chunk};
 
 /// The longest answer worth reading; everything the checks ask for is far shorter.
 const LARGEST_BODY: usize = 16 << 20;
 
 /// Sends requests to the platform under test, and follows no redirect.
 pub(crate) struct Client {
-    http: reqwest::Client,
+    http: Transport,
+    tls: Arc<ClientConfig>,
     base: String,
     credentials: Credentials,
     limit: Duration,
@@ -46,16 +55,17 @@ pub(crate) struct Answer {
 }
 
 impl Client {
-    pub(crate) fn new(base: &str, credentials: Credentials, limit: Duration) -> Outcome<Self> {
-        let http = reqwest::Client::builder()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            // A kept connection that the other side drops meanwhile would look like its fault.
-            .pool_idle_timeout(Duration::from_secs(1))
-            .build()
-            .map_err(|error| Failure::new("an HTTP client", chain(&error)))?;
+    /// `trust` matters only where `base` begins with `https://`.
+    pub(crate) fn new(
+        base: &str,
+        credentials: Credentials,
+        limit: Duration,
+        trust: &Trust,
+    ) -> Outcome<Self> {
+        let tls = tls::config(base, trust)?;
         Ok(Self {
-            http,
+            http: transport::new(tls.clone()),
+            tls: Arc::new(tls),
             base: base.trim_end_matches('/').to_owned(),
             credentials,
             limit,
@@ -71,58 +81,53 @@ impl Client {
     pub(crate) async fn send_within(&self, request: &Request, limit: Duration) -> Outcome<Answer> {
         let started = Instant::now();
         let sent = request.describe(&self.base);
-        let answer = async {
-            let response = self.prepare(request, Some(limit)).send().await?;
+        let answer = timeout(limit, async {
+            let response = self.exchange(request).await?;
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
-            Ok((status, headers, read(response).await?))
+            Exchanged::Ok((status, headers, read(response).await?))
+        });
+        let got = match answer.await {
+            Ok(Ok((status, headers, body))) => {
+                return Ok(Answer {
+                    status,
+                    headers,
+                    body,
+                    sent,
+                    elapsed: started.elapsed(),
+                });
+            }
+            Ok(Err(error)) => chain(&*error),
+            Err(_) => format!(
+                "no complete answer within {} ms",
+                started.elapsed().as_millis()
+            ),
         };
-        match answer.await {
-            Ok((status, headers, body)) => Ok(Answer {
-                status,
-                headers,
-                body,
-                sent,
-                elapsed: started.elapsed(),
-            }),
-            Err(error) => Err(no_answer(&error, sent, started.elapsed())),
-        }
+        Err(no_answer(sent, got))
     }
 
     /// Sends one request and leaves the body of the answer to be read piece by piece.
     pub(crate) async fn open(&self, request: &Request) -> Outcome<Stream> {
-        let started = Instant::now();
         let sent = request.describe(&self.base);
-        let limit = tokio::time::timeout(self.limit, self.prepare(request, None).send());
-        match limit.await {
+        match timeout(self.limit, self.exchange(request)).await {
             Ok(Ok(response)) => Ok(Stream::new(response, sent)),
-            Ok(Err(error)) => Err(no_answer(&error, sent, started.elapsed())),
-            Err(_) => Err(Failure {
-                sent,
-                ..Failure::new("an answer", format!("none within {:?}", self.limit))
-            }),
+            Ok(Err(error)) => Err(no_answer(sent, chain(&*error))),
+            Err(_) => Err(no_answer(sent, format!("none within {:?}", self.limit))),
         }
     }
 
     /// A connection of its own, below HTTP.
     pub(crate) async fn wire(&self) -> Outcome<Wire> {
-        Wire::connect(&self.base, self.limit).await
+        Wire::connect(&self.base, self.tls.clone(), self.limit).await
     }
 
     /// The head of a request as it goes over the wire, with host, credentials and these fields, to its empty line.
     pub(crate) fn head(&self, method: &str, path: &str, fields: &[(&str, &str)]) -> String {
-        let url = self.base.strip_prefix("http://").unwrap_or(&self.base);
+        let url = self.base.split_once("://");
+        let url = url.map_or(self.base.as_str(), |(_, rest)| rest);
         let (host, base) = url.find('/').map_or((url, ""), |slash| url.split_at(slash));
         let mut head = format!("{method} {base}{path} HTTP/1.1\r\nHost: {host}\r\n");
-        match &self.credentials {
-            _ if !path.starts_with("/system/") => {}
-            Credentials::None => {}
-            Credentials::Basic { user, password } => {
-                let both = BASE64_STANDARD.encode(format!("{user}:{password}"));
-                head.push_str(&format!("Authorization: Basic {both}\r\n"));
-            }
-            Credentials::Token(token) => {
-                head.push_str(&format!("Authorization: Bearer {token}\r\n"));
-            }
+        if let Some(value) = self.authorization(path.starts_with("/system/")) {
+            head.push_str(&format!("Authorization: {value}\r\n"));
         }
         for (name, value) in fields {
             head.push_str(&format!("{name}: {value}\r\n"));
@@ -130,26 +135,40 @@ impl Client {
         head + "\r\n"
     }
 
-    fn prepare(&self, request: &Request, limit: Option<Duration>) -> reqwest::RequestBuilder {
-        let url = format!("{}{}", self.base, request.path);
-        let mut out = self.http.request(request.method.clone(), url);
-        if let Some(limit) = limit {
-            out = out.timeout(limit);
-        }
+    async fn exchange(&self, request: &Request) -> Exchanged<Response> {
+        Ok(self.http.request(self.prepare(request)?).await?)
+    }
+
+    fn prepare(&self, request: &Request) -> Exchanged<hyper::Request<Full<Bytes>>> {
+        // What a URL may not hold as it is becomes what every client makes of it.
+        let url = Url::parse(&format!("{}{}", self.base, request.path))?;
+        let mut out = hyper::Request::builder()
+            .method(request.method.clone())
+            .uri(url.as_str());
         for (name, value) in &request.headers {
             out = out.header(name, value);
         }
-        if !request.body.is_empty() {
-            if let Some(kind) = request.content_type {
-                out = out.header("Content-Type", kind);
-            }
-            out = out.body(request.body.clone());
+        if let Some(kind) = request.content_type.filter(|_| !request.body.is_empty()) {
+            out = out.header(CONTENT_TYPE, kind);
         }
+        if let Some(value) = self.authorization(request.authenticated) {
+            out = out.header(AUTHORIZATION, value);
+        }
+        let mut out = out.body(Full::from(request.body.clone()))?;
+        let accept = out.headers_mut().entry(ACCEPT);
+        accept.or_insert_with(|| HeaderValue::from_static("*/*"));
+        Ok(out)
+    }
+
+    /// The value of the header that says who asks; `None` where nobody does.
+    fn authorization(&self, wanted: bool) -> Option<String> {
         match &self.credentials {
-            _ if !request.authenticated => out,
-            Credentials::None => out,
-            Credentials::Basic { user, password } => out.basic_auth(user, Some(password)),
-            Credentials::Token(token) => out.bearer_auth(token),
+            Credentials::Basic { user, password } if wanted => {
+                let both = BASE64_STANDARD.encode(format!("{user}:{password}"));
+                Some(format!("Basic {both}"))
+            }
+            Credentials::Token(token) if wanted => Some(format!("Bearer {token}")),
+            _ => None,
         }
     }
 }
@@ -316,10 +335,11 @@ impl Answer {
 }
 
 /// Reads a body to its end, or to the point where it is absurdly long.
-async fn read(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
+async fn read(response: Response) -> hyper::Result<Vec<u8>> {
+    let mut rest = response.into_body();
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        body.extend_from_slice(&chunk);
+    while let Some(piece) = chunk(&mut rest).await? {
+        body.extend_from_slice(&piece);
         if body.len() > LARGEST_BODY {
             break;
         }
@@ -327,24 +347,9 @@ async fn read(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
     Ok(body)
 }
 
-fn no_answer(error: &reqwest::Error, sent: String, elapsed: Duration) -> Failure {
-    let got = match error.is_timeout() {
-        true => format!("no complete answer within {} ms", elapsed.as_millis()),
-        false => chain(error),
-    };
+fn no_answer(sent: String, got: String) -> Failure {
     Failure {
         sent,
         ..Failure::new("an answer", got)
     }
-}
-
-/// An error with its causes; the outermost of reqwest only says that sending failed.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }

@@ -21,6 +21,8 @@ mod rule;
 mod run;
 mod skips;
 mod target;
+mod tls;
+mod transport;
 mod view;
 mod wait;
 #[allow(
@@ -33,7 +35,7 @@ mod words;
 pub use capability::{Capability, Claim};
 pub use failure::Failure;
 pub use journal::Exchange;
-pub use options::{Credentials, Entry, Options, TestFunction};
+pub use options::{Credentials, Entry, Options, TestFunction, Trust};
 pub use plan::rules;
 pub use report::{Line, Report, Verdict};
 pub use rule::{Door, Group, Level, Rule};

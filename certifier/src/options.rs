@@ -41,6 +41,8 @@ pub struct Options {
     pub timeout: Duration,
     /// The longest wait for one answer, to its last byte.
     pub answer_timeout: Duration,
+    /// Whose certificates are believed where the URL is `https`.
+    pub trust: Trust,
     /// What is sent to the system API.
     pub credentials: Credentials,
     /// The image of the test functions: a classic watchdog with `env`, `cat` and `sha512sum`.
@@ -55,13 +57,28 @@ pub struct Options {
     pub probe: Option<TestFunction>,
 }
 
-/// Where the platform is entered. The URL is plain `http`, with or without a path.
+/// Where the platform is entered. The URL begins with `http://` or `https://`, with or without a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// Through a gateway.
     Gateway(String),
     /// Straight to a provider: what only a gateway does is skipped.
     Provider(String),
+}
+
+/// Whose certificates are believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Those signed by an authority of this machine, or by one of these (PEM, may be empty).
+    Authorities(Vec<u8>),
+    /// All: whoever sits in between can read the credentials.
+    Anybody,
+}
+
+impl Default for Trust {
+    fn default() -> Self {
+        Self::Authorities(Vec::new())
+    }
 }
 
 /// How requests to the system API authenticate. Calls of functions never do.
@@ -120,6 +137,7 @@ impl Options {
             expected_skips: None,
             timeout: Duration::from_secs(60),
             answer_timeout: Duration::from_secs(60),
+            trust: Trust::default(),
             credentials: Credentials::None,
             image: "functions/alpine:latest".into(),
             registry_prefix: "docker.io".into(),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reqwest::Method;
+use hyper::Method;
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
 
@@ -64,14 +64,16 @@ pub(crate) struct Platform {
 impl Platform {
     pub(crate) fn new(options: Options) -> Outcome<Self> {
         let url = options.entry.url();
-        if !url.starts_with("http://") {
-            let expected = "a URL that begins with http://";
-            return Err(Failure::new(
-                expected,
-                format!("{url:?}: only plain HTTP is spoken"),
-            ));
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            let expected = "a URL that begins with http:// or https://";
+            return Err(Failure::new(expected, format!("{url:?}")));
         }
-        let client = Client::new(url, options.credentials.clone(), options.answer_timeout)?;
+        let client = Client::new(
+            url,
+            options.credentials.clone(),
+            options.answer_timeout,
+            &options.trust,
+        )?;
         Ok(Self {
             client,
             options,
@@ -212,8 +214,14 @@ fn hint(error: &str) -> &'static str {
     let says = |words: &[&str]| words.iter().any(|word| error.contains(word));
     if says(&["no complete answer within"]) {
         "something listens there and does not answer; is it still starting, or stuck?"
+    } else if says(&["UnknownIssuer", "CaUsedAsEndEntity"]) {
+        "its certificate is signed by nobody who is known here; name the authority with --ca-file"
+    } else if says(&["invalid peer certificate"]) {
+        "its certificate is not good for this URL"
+    } else if says(&["InvalidContentType"]) {
+        "something listens there that does not speak TLS; is it http://, and is the port right?"
     } else if says(&["closed before message completed", "reset by peer"]) {
-        "something listens there and hangs up; is it plain HTTP, and is the port right?"
+        "something listens there and hangs up; is it https://, and is the port right?"
     } else if says(&["invalid HTTP", "message head"]) {
         "something listens there that does not speak HTTP; is it https://, and is the port right?"
     } else {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use reqwest::Method;
+use hyper::Method;
 use url::form_urlencoded::Serializer;
 
 use crate::failure::{Failure, Outcome};

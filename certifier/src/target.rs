@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reqwest::Method;
+use hyper::Method;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 

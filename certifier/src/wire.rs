@@ -1,11 +1,19 @@
 //! Below HTTP: what no well-behaved client would send, and answers that are read piece by piece.
 
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::HeaderMap;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::header::HeaderMap;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsConnector;
 use url::Url;
 
 use crate::failure::{Failure, Outcome};
@@ -17,23 +25,25 @@ const QUOTED: usize = 2000;
 /// More than any answer that is read this way.
 const LARGEST: usize = 4 << 20;
 
-/// A connection on which every byte is the check's own.
+/// A connection on which every byte is the check's own; where TLS is spoken, every byte inside of it.
 pub(crate) struct Wire {
-    stream: TcpStream,
+    stream: Box<dyn Connection>,
     sent: Vec<u8>,
 }
 
+trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
+
 impl Wire {
-    /// Connects; only where the platform speaks plain HTTP.
-    pub(crate) async fn connect(base: &str, limit: Duration) -> Outcome<Self> {
+    /// Connects, and shakes hands where the URL is `https`.
+    pub(crate) async fn connect(
+        base: &str,
+        tls: Arc<ClientConfig>,
+        limit: Duration,
+    ) -> Outcome<Self> {
         let url = Url::parse(base).map_err(|error| fault(&[], &error.to_string()))?;
-        if url.scheme() != "http" {
-            return Err(fault(&[], "raw bytes are only sent to http:// URLs"));
-        }
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        let port = url.port_or_known_default().unwrap_or(80);
-        let stream = timeout(limit, TcpStream::connect((host, port))).await;
-        match stream {
+        match timeout(limit, connect(&url, tls)).await {
             Ok(Ok(stream)) => Ok(Self {
                 stream,
                 sent: Vec::new(),
@@ -59,7 +69,7 @@ impl Wire {
     ) -> Outcome<Vec<u8>> {
         self.sent
             .extend_from_slice(&bytes[..bytes.len().min(QUOTED)]);
-        let (mut reading, mut writing) = self.stream.split();
+        let (mut reading, mut writing) = tokio::io::split(&mut self.stream);
         let mut received = Vec::new();
         let read = async {
             while !received.windows(4).any(|end| end == b"\r\n\r\n") {
@@ -124,6 +134,18 @@ impl Wire {
     }
 }
 
+async fn connect(url: &Url, tls: Arc<ClientConfig>) -> io::Result<Box<dyn Connection>> {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let port = url.port_or_known_default().unwrap_or(80);
+    let stream = TcpStream::connect((host, port)).await?;
+    if url.scheme() != "https" {
+        return Ok(Box::new(stream));
+    }
+    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+    let stream = TlsConnector::from(tls).connect(name, stream).await?;
+    Ok(Box::new(stream))
+}
+
 fn fault(sent: &[u8], got: &str) -> Failure {
     Failure {
         sent: quote(sent),
@@ -136,23 +158,24 @@ pub(crate) struct Stream {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     sent: String,
-    response: reqwest::Response,
+    body: Incoming,
 }
 
 impl Stream {
-    pub(crate) fn new(response: reqwest::Response, sent: String) -> Self {
+    pub(crate) fn new(response: hyper::Response<Incoming>, sent: String) -> Self {
+        let (head, body) = response.into_parts();
         Self {
-            status: response.status().as_u16(),
-            headers: response.headers().clone(),
+            status: head.status.as_u16(),
+            headers: head.headers,
             sent,
-            response,
+            body,
         }
     }
 
     /// The next piece as the network gave it; `None` at the end; an error if neither comes in time, or if the body breaks
     /// off.
     pub(crate) async fn next(&mut self, limit: Duration) -> Outcome<Option<Vec<u8>>> {
-        match timeout(limit, self.response.chunk()).await {
+        match timeout(limit, chunk(&mut self.body)).await {
             Ok(Ok(piece)) => Ok(piece.map(|piece| piece.to_vec())),
             Ok(Err(error)) => Err(self.fault("another piece, or a clean end", &error.to_string())),
             Err(_) => Err(self.fault("another piece, or the end", &format!("none in {limit:?}"))),
@@ -167,4 +190,14 @@ impl Stream {
             ..Failure::new(expected, got)
         }
     }
+}
+
+/// The next piece of a body; trailers are passed over.
+pub(crate) async fn chunk(body: &mut Incoming) -> hyper::Result<Option<Bytes>> {
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
 }

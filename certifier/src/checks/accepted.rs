@@ -1,7 +1,7 @@
 //! Deployments that look odd and are fine, and many of them at a time.
 
 use futures_util::future::join_all;
-use reqwest::Method;
+use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::capability::Capability;

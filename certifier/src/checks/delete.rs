@@ -1,7 +1,7 @@
 //! Removing a function.
 
 use futures_util::future::join_all;
-use reqwest::Method;
+use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::check::{Check, Family};

@@ -1,6 +1,6 @@
 //! Deploying, and what can be read right after it.
 
-use reqwest::Method;
+use hyper::Method;
 use serde_json::json;
 
 use crate::check::{Check, Family};

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use reqwest::Method;
+use hyper::Method;
 
 use crate::capability::Capability;
 use crate::check::{Check, Family};

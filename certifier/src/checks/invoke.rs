@@ -11,7 +11,7 @@ mod paths;
 mod seen;
 mod streams;
 
-use reqwest::Method;
+use hyper::Method;
 use serde_json::json;
 
 use crate::check::{Check, Family};

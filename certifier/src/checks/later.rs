@@ -1,6 +1,6 @@
 //! What a gateway does later: calls that are queued, and scaling when an alert comes.
 
-use reqwest::Method;
+use hyper::Method;
 use serde_json::json;
 
 use crate::capability::Capability;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::select_all;
-use reqwest::Method;
+use hyper::Method;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 

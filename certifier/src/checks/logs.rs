@@ -1,6 +1,6 @@
 //! Reading what a function has logged.
 
-use reqwest::Method;
+use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::capability::Capability;

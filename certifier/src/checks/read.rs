@@ -351,7 +351,7 @@ async fn sees_odd_variables(target: Target) -> Outcome {
     target
         .have("odd-variables", "env", json!({"envVars": variables}))
         .await?;
-    let call = target.call(reqwest::Method::POST, "odd-variables", "");
+    let call = target.call(hyper::Method::POST, "odd-variables", "");
     let answer = target.call_until(&call, 200).await?;
     let text = format!("\n{}", answer.text());
     for (name, value) in variables.as_object().into_iter().flatten() {

@@ -1,6 +1,6 @@
 //! A redirect is the caller's business.
 
-use reqwest::Method;
+use hyper::Method;
 
 use crate::capability::Capability;
 use crate::check::{Check, Family};

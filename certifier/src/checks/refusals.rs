@@ -1,6 +1,6 @@
 //! Deployments that must be refused, in words, and leave nothing behind.
 
-use reqwest::Method;
+use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::capability::Capability;

@@ -1,7 +1,7 @@
 //! What an update changes, and what it leaves alone.
 
 use futures_util::future::{join, join_all};
-use reqwest::Method;
+use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::capability::Capability;

@@ -1,7 +1,7 @@
 //! Scaling: what is refused, what is granted, and calls while it happens.
 
 use futures_util::future::join_all;
-use reqwest::Method;
+use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::capability::Capability;

@@ -1,6 +1,6 @@
 //! Replicas: at least so many, none, and back from none.
 
-use reqwest::Method;
+use hyper::Method;
 use serde_json::json;
 
 use crate::capability::Capability;

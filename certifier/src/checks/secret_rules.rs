@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use futures_util::future::join_all;
-use reqwest::Method;
+use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::capability::Capability;

@@ -167,6 +167,12 @@ async fn wrong_arguments_end_with_2() {
         "http://127.0.0.1:1",
     ];
     assert_eq!(certifier(&both).await.status.code(), Some(2));
+    for trust in [
+        &["--ca-file", "nowhere.pem"][..],
+        &["--insecure", "--ca-file", "Cargo.toml"],
+    ] {
+        assert_eq!(certifier(trust).await.status.code(), Some(2));
+    }
     assert_eq!(
         certifier(&["--timeout", "soon"]).await.status.code(),
         Some(2)

@@ -13,3 +13,4 @@ mod matrix;
 mod model;
 mod strangers;
 mod switch;
+mod tls;

@@ -89,10 +89,10 @@ async fn a_gateway_taken_for_a_provider_and_the_reverse() {
 }
 
 #[tokio::test]
-async fn a_url_that_is_not_plain_http() {
-    for url in ["https://127.0.0.1:1", "127.0.0.1:8080", ""] {
+async fn a_url_that_is_none() {
+    for url in ["ftp://127.0.0.1:1", "127.0.0.1:8080", ""] {
         let (_, text) = refused(Options::gateway(url)).await;
-        assert!(text.contains("only plain HTTP is spoken"), "{text}");
+        assert!(text.contains("begins with http:// or https://"), "{text}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Bodies of calls and of answers: to the byte, and with their length.
 
-use reqwest::Method;
+use hyper::Method;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
-use reqwest::Method;
+use hyper::Method;
 use serde_json::Value;
 
 use super::bodies::{got, noise};

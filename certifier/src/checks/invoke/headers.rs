@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use reqwest::Method;
+use hyper::Method;
 
 use super::seen::{Seen, seen, seen_of};
 use crate::capability::Capability;

@@ -1,6 +1,6 @@
 //! Methods that the original suite does not try.
 
-use reqwest::Method;
+use hyper::Method;
 
 use super::seen::{seen, seen_of};
 use crate::capability::Capability;

@@ -1,6 +1,6 @@
 //! Which function a call means.
 
-use reqwest::Method;
+use hyper::Method;
 use serde_json::json;
 
 use super::seen::{seen, seen_of};

@@ -1,6 +1,6 @@
 //! What follows the function's name: path and query, to the byte.
 
-use reqwest::Method;
+use hyper::Method;
 
 use super::seen::seen;
 use crate::capability::Capability;

@@ -1,6 +1,6 @@
 //! A call as the probe saw it.
 
-use reqwest::Method;
+use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Outcome};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::Method;
+use hyper::Method;
 use tokio::time::Instant;
 
 use crate::capability::Capability;
