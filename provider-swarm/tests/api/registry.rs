@@ -25,7 +25,8 @@ struct Registry {
 impl Registry {
     async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let port = fastrand::u16(20_000..60_000);
+        // Below those that the engine publishes ports of containers at.
+        let port = fastrand::u16(20_000..32_000);
         let path = |name: &str| directory.path().join(name);
         std::fs::write(path("passwords"), PASSWORDS).unwrap();
         let config = json!({
@@ -43,7 +44,6 @@ impl Registry {
             .args(["docker-registry", "serve"])
             .arg(path("registry.yml"))
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
             .spawn()
             .expect("nsenter and docker-registry (.ci/test installs them)");
         let host = format!("127.0.0.1:{port}");

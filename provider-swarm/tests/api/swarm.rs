@@ -42,8 +42,23 @@ pub(crate) fn engine() -> &'static Engine {
             "USER 100",
         ];
         import(&engine, directory.path(), &path, IMAGE);
+        keep_network(&engine);
         engine
     })
+}
+
+/// Holds the network on the node. An overlay network leaves a node with its last container, and a container that starts
+/// at that moment is told that there is no such network.
+fn keep_network(engine: &Engine) {
+    let name = format!("{NETWORK}-keeper");
+    let _ = engine
+        .command("docker")
+        .args(["rm", "-f", &name])
+        .output()
+        .unwrap();
+    let kept = ["run", "-d", "--name", &name, "--network", NETWORK];
+    let sleeping = ["--entrypoint", "/bin/sleep", IMAGE, "86400"];
+    let _ = engine.docker(&[&kept[..], &sleeping].concat());
 }
 
 /// A program of this workspace, as it was built last.
