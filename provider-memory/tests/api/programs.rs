@@ -156,7 +156,10 @@ async fn deploying_and_deleting_leaks_neither_descriptors_nor_processes() {
         .await;
         descriptors.push(provider.descriptors());
     }
-    // The first round opens what stays open, such as the caller's own connections.
-    let (first, last) = (descriptors[1], descriptors[4]);
-    assert!(last <= first + 2, "{descriptors:?}");
+    // The first round opens what stays open, such as the caller's own connections; what the last one had open is closed soon.
+    let most = descriptors[1] + 2;
+    until("descriptors to be given back", async || {
+        provider.descriptors() <= most
+    })
+    .await;
 }

@@ -88,8 +88,8 @@ fn every_accepted_call_of_a_forked_function_is_answered() {
             watchdog.signal(Signal::SIGTERM);
         });
         eprintln!("{mode}: {answered} answered, {lost} lost");
-        // One may come in the very moment in which the port is closed.
-        assert!(answered > enough && lost <= 2, "{mode}: {answered}, {lost}");
+        // Some of the eight callers may come in the very moment in which the port is closed.
+        assert!(answered > enough && lost <= 4, "{mode}: {answered}, {lost}");
         assert_eq!(watchdog.wait().code(), Some(0));
         watchdog.wait_for_log("Exiting. Active connections: 0");
         let line = match mode {
