@@ -1,15 +1,20 @@
 //! The line that is logged at the end of a call, in the modes of the other program.
 
+use std::sync::Arc;
+
 use http::header::USER_AGENT;
 use http::{HeaderMap, Method};
 use tokio::time::Instant;
 
+use crate::access_log::AccessLog;
 use crate::config::Config;
 use crate::log;
 use crate::request::Call;
+use crate::watchdog::App;
 
 /// Writes its line when dropped, however the call ends. The probes of an orchestrator get none.
 pub(crate) struct Access {
+    log: Arc<AccessLog>,
     /// Method and target, and the call's id in its brackets.
     texts: Option<(String, String)>,
     started: Instant,
@@ -23,13 +28,13 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    pub(crate) fn new(config: &Config, call: &Call, started: Instant) -> Self {
-        Self::of(config, &call.method, &call.target, &call.headers, started)
+    pub(crate) fn new(app: &App, call: &Call, started: Instant) -> Self {
+        Self::of(app, &call.method, &call.target, &call.headers, started)
     }
 
     /// The same of a request that is not taken apart.
     pub(crate) fn of(
-        config: &Config,
+        app: &App,
         method: &Method,
         target: &str,
         headers: &HeaderMap,
@@ -39,7 +44,8 @@ impl Access {
         let probed = agent.is_some_and(|agent| agent.starts_with(b"kube-probe"));
         let what = || format!("{method} {}", log::excerpt(target.as_bytes()));
         Self {
-            texts: (!probed).then(|| (what(), id(config, headers))),
+            log: Arc::clone(&app.access_log),
+            texts: (!probed).then(|| (what(), id(&app.config, headers))),
             started,
             reason: None,
             measure: "ContentLength",
@@ -66,7 +72,8 @@ impl Drop for Access {
                 .map_or(String::new(), |reason| format!(" {reason}"));
             let measure = self.measure;
             let seconds = self.started.elapsed().as_secs_f64();
-            log!("{what} - {status}{reason} - {measure}: {size} ({seconds:.4}s){id}");
+            let line = format!("{what} - {status}{reason} - {measure}: {size} ({seconds:.4}s){id}");
+            self.log.add(&line);
         }
     }
 }

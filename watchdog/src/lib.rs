@@ -4,6 +4,7 @@
 mod log;
 
 mod access;
+mod access_log;
 mod answer;
 mod command_line;
 mod config;

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::access_log::AccessLog;
 use crate::config::Config;
 use crate::go_text;
 use crate::health::Health;
@@ -41,6 +42,7 @@ pub(crate) struct App {
     /// Who may call; everybody without it.
     pub(crate) gate: Option<Gate>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) access_log: Arc<AccessLog>,
     pub(crate) children: Children,
 }
 
@@ -126,6 +128,7 @@ impl Watchdog {
             places: Places::new(config.max_inflight),
             gate,
             metrics: Arc::new(Metrics::new()?),
+            access_log: Arc::default(),
             children,
             config,
         };
@@ -160,6 +163,8 @@ impl Watchdog {
             .lock()
             .map_err(|(path, error)| Error::LockFile(path, error))?;
         let mut beside = JoinSet::new();
+        let access_log = Arc::clone(&app.access_log);
+        beside.spawn(async move { access_log.run().await });
         if let Some(listener) = metrics {
             beside.spawn(serve_metrics(listener, Arc::clone(&app.metrics)));
         }
@@ -216,6 +221,7 @@ async fn serve(
     let left = server
         .run(listener, handler, stop, app.config.write_timeout.get())
         .await;
+    app.access_log.flush();
     if left > 0 {
         log!("Error in Shutdown: context deadline exceeded");
     }

@@ -30,7 +30,7 @@ pub(crate) async fn call(app: &App, request: Request<Body>) -> Response {
     let started = Instant::now();
     let ends = body::ends(&request);
     let (call, body) = Call::of(request);
-    let mut access = Access::new(&app.config, &call, started);
+    let mut access = Access::new(app, &call, started);
     let response = match run(app, &call, body, started).await {
         Ok(output) => {
             access.bytes = output.length();

@@ -30,7 +30,7 @@ pub(crate) async fn call(app: &App, request: Request<Body>) -> Response {
     let started = Instant::now();
     let ends = body::ends(&request);
     let (call, body) = Call::of(request);
-    let access = Access::new(&app.config, &call, started);
+    let access = Access::new(app, &call, started);
     let input = body::pieces(body, body::due(app, started)).boxed();
     let run = match forked::start(app, &call) {
         Ok(process) => Run {

@@ -14,6 +14,7 @@ use super::fault::{Fault, Limit};
 use crate::access::Access;
 use crate::answer::Response;
 use crate::config::{self, Config};
+use crate::watchdog::App;
 use crate::{request, sniff};
 
 const TIMEOUT: HeaderName = HeaderName::from_static("x-timeout");
@@ -35,7 +36,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn of(config: &Config, request: &Request<request::Body>) -> Self {
+    pub(super) fn of(app: &App, request: &Request<request::Body>) -> Self {
         let (started, headers) = (Instant::now(), request.headers());
         let ends = |limit: Option<Limit>| {
             let limit = limit?;
@@ -43,11 +44,11 @@ impl Call {
         };
         let target = request.uri().path_and_query();
         let target = target.map_or("/", |target| target.as_str());
-        let access = Access::of(config, request.method(), target, headers, started);
+        let access = Access::of(app, request.method(), target, headers, started);
         Self {
             started,
             stream: names_a_stream(headers, &ACCEPT),
-            limit: ends(limit(config.exec_timeout, headers)),
+            limit: ends(limit(app.config.exec_timeout, headers)),
             patience: ends(request::remaining(headers).map(Limit::Remaining)),
             access: Some(access),
         }

@@ -74,7 +74,7 @@ impl Http {
 
     /// Forwards one request. Dropped when the caller hangs up, which hangs up on the process.
     pub(crate) async fn call(&self, app: &App, request: Request<request::Body>) -> Response {
-        let mut call = Call::of(&app.config, &request);
+        let mut call = Call::of(app, &request);
         let answered = self.answer(app, &mut call, request).await;
         let mut response = answered.unwrap_or_else(|fault| call.fails(&app.config, fault));
         // Compat: streams are without it.

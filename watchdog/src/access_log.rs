@@ -1,0 +1,133 @@
+//! The lines at the ends of calls, written together.
+//!
+//! Under load a write for each call would be a fifth of all system calls, and threads would wait for each other in it.
+//! So a line may wait for others, for [`DELAY`]; a watchdog that is killed with SIGKILL loses so much of them. Every
+//! other entry of the log is written at once.
+
+use std::io::Write;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use crate::log;
+
+/// How long a line waits for others.
+const DELAY: Duration = Duration::from_millis(2);
+/// Whoever fills this much writes it: a disk that is slow slows callers down, and memory stays bounded.
+const MOST_BYTES: usize = 64 * 1024;
+
+/// Lines that wait to be written to stderr. What is left is written on drop.
+#[derive(Debug, Default)]
+pub(crate) struct AccessLog {
+    waiting: Mutex<Waiting>,
+    begun: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    lines: Vec<u8>,
+    /// The second since 1970 of the last line, and how it is written: the same for thousands of lines.
+    stamp: (u64, String),
+}
+
+impl AccessLog {
+    /// Adds one line, without its end.
+    pub(crate) fn add(&self, line: &str) {
+        let mut waiting = self.waiting();
+        let first = waiting.lines.is_empty();
+        waiting.push(line);
+        if waiting.lines.len() >= MOST_BYTES {
+            waiting.write();
+        }
+        drop(waiting);
+        if first {
+            self.begun.notify_one();
+        }
+    }
+
+    /// Writes what was added, a moment later. Ends never.
+    pub(crate) async fn run(&self) {
+        loop {
+            self.begun.notified().await;
+            sleep(DELAY).await;
+            self.flush();
+        }
+    }
+
+    /// Writes everything that was added.
+    pub(crate) fn flush(&self) {
+        self.waiting().write();
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for AccessLog {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+impl Waiting {
+    fn push(&mut self, line: &str) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let second = now.map_or(0, |now| now.as_secs());
+        if self.stamp.0 != second || self.stamp.1.is_empty() {
+            self.stamp = (second, log::timestamp());
+        }
+        for text in [self.stamp.1.as_str(), line, "\n"] {
+            self.lines.extend_from_slice(text.as_bytes());
+        }
+    }
+
+    /// A log that cannot be written is no reason to fail a call.
+    fn write(&mut self) {
+        if !self.lines.is_empty() {
+            let _ = std::io::stderr().lock().write_all(&self.lines);
+            self.lines.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(log: &AccessLog) -> usize {
+        let waiting = log.waiting();
+        waiting.lines.iter().filter(|byte| **byte == b'\n').count()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lines_wait_for_each_other_and_are_then_written() {
+        let log = AccessLog::default();
+        let adding = async {
+            log.add("GET / - 200 OK");
+            log.add("GET / - 200 OK");
+            tokio::task::yield_now().await;
+            assert_eq!(lines(&log), 2);
+            sleep(DELAY * 2).await;
+            assert_eq!(lines(&log), 0);
+            log.add("GET / - 200 OK");
+            sleep(DELAY * 2).await;
+            assert_eq!(lines(&log), 0);
+        };
+        tokio::select! {
+            () = log.run() => {}
+            () = adding => {}
+        }
+    }
+
+    #[test]
+    fn what_waits_is_bounded() {
+        let log = AccessLog::default();
+        for _ in 0..100 {
+            log.add(&"a".repeat(10_000));
+            assert!(log.waiting().lines.len() < MOST_BYTES);
+        }
+    }
+}
