@@ -72,6 +72,8 @@ async fn keeps_them_apart(target: Target) -> Outcome {
     let [_, second] = &target.options().tested_namespaces()[..] else {
         return Err(Failure::new("a second namespace", "none was given"));
     };
+    // So that neither list is empty, which is a matter of its own.
+    target.have("apart-here", "cat", json!({})).await?;
     let there = target.in_namespace(second);
     there.have("apart", "cat", json!({})).await?;
     let (answer, functions) = there.listed("apart").await?;

@@ -121,9 +121,10 @@ async fn needs_a_name(target: Target) -> Outcome {
 }
 
 async fn has_bounds(target: Target) -> Outcome {
-    let filling = json!({"filling": "x".repeat(5 * MEBIBYTE)});
-    let more = json!({"annotations": filling});
+    let more = json!({"annotations": {"filling": "FILLING"}});
     let body = target.deployment("too-large", "cat", more).to_string();
+    // Put in afterwards: to write so much as JSON takes longer than the rest of the check.
+    let body = body.replace("FILLING", &"x".repeat(5 * MEBIBYTE));
     target.remember_function("too-large").await;
     let length = body.len().to_string();
     let head = target

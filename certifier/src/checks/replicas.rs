@@ -119,14 +119,14 @@ fn granted() -> Vec<Check> {
         .everywhere(),
         FROM.check(
             "scale.at-once",
-            "Ten scalings of a function at a time all succeed, and one of them is what the status says.",
+            "Ten scalings of a function at a time, to 2 and to 4, all succeed, and one of them is what the status says.",
             takes_a_crowd,
         )
         .case("E13")
         .needs(&[Capability::ScaleMany]),
         FROM.check(
             "scale.while-updating",
-            "A scaling at the same time as an update succeeds, and so does the update.",
+            "A scaling at the same time as an update succeeds, and so does the update; another update does not undo it.",
             goes_with_an_update,
         )
         .level(Level::Full)
@@ -253,14 +253,15 @@ async fn finds_the_namespace_in_the_body(target: Target) -> Outcome {
 
 async fn takes_a_crowd(target: Target) -> Outcome {
     target.have("scale-crowd", "cat", json!({})).await?;
-    let scalings = (0..10).map(|number| target.scale("scale-crowd", 1 + number % 3));
+    // Two apart from each other and from where it began: neither one more nor one less is one of them.
+    let scalings = (0..10).map(|number| target.scale("scale-crowd", 2 + number % 2 * 2));
     for answer in join_all(scalings).await {
         answer?.with_success()?;
     }
     let view = target.view("scale-crowd").await?;
     match view.number("replicas")? {
-        1..=3 => Ok(()),
-        _ => view.exactly("replicas", 3),
+        2 | 4 => Ok(()),
+        _ => view.exactly("replicas", 4),
     }
 }
 
@@ -274,7 +275,14 @@ async fn goes_with_an_update(target: Target) -> Outcome {
     updated?.with_success()?;
     let view = target.view("scale-update").await?;
     view.exactly("replicas", 2)?;
-    view.has_entries("labels", &json!({"new": "yes"}))
+    view.has_entries("labels", &json!({"new": "yes"}))?;
+    // Whichever came first above, this one comes last.
+    let change = json!({"labels": {"newer": "yes"}});
+    target
+        .update("scale-update", "cat", change)
+        .await?
+        .with_success()?;
+    target.view("scale-update").await?.exactly("replicas", 2)
 }
 
 async fn is_unavailable_at_zero(target: Target) -> Outcome {

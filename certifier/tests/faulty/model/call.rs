@@ -202,15 +202,13 @@ fn admit(model: &Model, key: &Key) -> Result<Function, Answer> {
 
 /// Whether there is no replica, also after a try to bring one back.
 fn cold(model: &Model, function: &mut Function) -> bool {
-    let now = time::OffsetDateTime::now_utc();
     if function.replicas == 0 && model.is_gateway && !model.wrong(Switch::StaysAtZero) {
         function.replicas = 1;
-        function.woken = Some(now);
+        function.waking = 5;
         return false;
     }
-    let waking = function
-        .woken
-        .is_some_and(|woken| now - woken < time::Duration::milliseconds(200));
+    let waking = function.waking > 0;
+    function.waking = function.waking.saturating_sub(1);
     function.replicas == 0 || (waking && model.wrong(Switch::ColdCallsRefused))
 }
 

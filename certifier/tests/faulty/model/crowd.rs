@@ -5,59 +5,110 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::watch;
 
 use super::request::Request;
 use crate::switch::Switch;
 
-/// So long a request is held back until others have come.
-const TOGETHER: Duration = Duration::from_millis(60);
+/// So long a request is held back for others to come. It goes on at once when they do, so only those that come alone wait
+/// for all of it; on a machine that stands still for a while a race is none if this is short.
+const TOGETHER: Duration = Duration::from_millis(600);
 
-/// How many requests are under way, by what they are about.
+/// So many different functions deployed at a time are a crowd: more than checks that run beside each other make.
+const CROWD: usize = 12;
+
+/// Who waits for whom, by what they are about.
 #[derive(Clone, Default)]
-pub(crate) struct Crowd(Arc<Mutex<BTreeMap<String, usize>>>);
+pub(crate) struct Crowd(Arc<Mutex<BTreeMap<String, watch::Sender<Present>>>>);
+
+/// Who is under way.
+#[derive(Default)]
+struct Present {
+    subjects: Vec<String>,
+    /// Whether there have been enough of them, since there was nobody.
+    have_met: bool,
+}
 
 /// One request in the crowd, until it is dropped.
 pub(crate) struct Place {
     crowd: Crowd,
     about: String,
+    subject: String,
 }
 
 impl Crowd {
-    /// Waits a moment for others if that matters, and counts them.
+    /// Holds the request back until it is one of several, if that matters, or has waited long enough.
     pub(crate) async fn enter(
         &self,
         switch: Option<Switch>,
         route: &str,
         request: &mut Request,
     ) -> Option<Place> {
-        let about = match switch? {
-            Switch::CrowdLost => String::new(),
-            Switch::RaceOverwrites
-            | Switch::RaceUpdatesRefused
-            | Switch::RaceDeletesTaken
-            | Switch::RaceScalesRefused
-            | Switch::RaceSecretsTaken => subject(request),
-            _ => return None,
-        };
-        let about = format!("{} {route} {about}", request.method);
-        *self.0.lock().unwrap().entry(about.clone()).or_default() += 1;
+        if !matters(switch?, request.method.as_str(), route) {
+            return None;
+        }
+        let subject = subject(request);
+        let is_large = switch == Some(Switch::CrowdLost);
+        let about = if is_large { "" } else { &subject };
         let place = Place {
             crowd: self.clone(),
-            about,
+            about: about.to_owned(),
+            subject,
         };
-        tokio::time::sleep(TOGETHER).await;
-        request.beside = self.0.lock().unwrap()[&place.about];
+        let mut present = place.enter(is_large);
+        let crowded = present.wait_for(|present| present.have_met);
+        request.crowded = tokio::time::timeout(TOGETHER, crowded).await.is_ok();
         Some(place)
+    }
+}
+
+impl Place {
+    fn enter(&self, is_large: bool) -> watch::Receiver<Present> {
+        let mut crowd = self.crowd.0.lock().unwrap();
+        let present = crowd.entry(self.about.clone()).or_default();
+        present.send_modify(|present| {
+            present.subjects.push(self.subject.clone());
+            present.have_met |= match is_large {
+                true => different(&present.subjects) >= CROWD,
+                false => present.subjects.len() > 1,
+            };
+        });
+        present.subscribe()
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut crowd = self.crowd.0.lock().unwrap();
-        if let Some(count) = crowd.get_mut(&self.about) {
-            *count -= 1;
+        if let Some(present) = crowd.get_mut(&self.about) {
+            present.send_modify(|present| {
+                let mut subjects = present.subjects.iter();
+                let place = subjects.position(|known| *known == self.subject);
+                present.subjects.swap_remove(place.unwrap());
+                present.have_met &= !present.subjects.is_empty();
+            });
         }
     }
+}
+
+/// Whether a race of such requests is what is got wrong.
+fn matters(switch: Switch, method: &str, route: &str) -> bool {
+    let raced = match switch {
+        Switch::CrowdLost | Switch::RaceOverwrites => ("POST", "/system/functions"),
+        Switch::RaceUpdatesRefused => ("PUT", "/system/functions"),
+        Switch::RaceDeletesTaken => ("DELETE", "/system/functions"),
+        Switch::RaceScalesRefused => ("POST", "/system/scale-function"),
+        Switch::RaceSecretsTaken => ("POST", "/system/secrets"),
+        _ => return false,
+    };
+    raced == (method, route)
+}
+
+fn different(present: &[String]) -> usize {
+    let mut subjects: Vec<_> = present.iter().collect();
+    subjects.sort();
+    subjects.dedup();
+    subjects.len()
 }
 
 /// The name that a body is about.

@@ -15,12 +15,13 @@ use super::state::{Function, Key, State, has_image};
 use crate::switch::Switch;
 
 /// How long something lingers for those who look at once.
-const MOMENT: Duration = Duration::from_secs(1);
+const MOMENT: Duration = Duration::from_secs(3);
 
 pub(crate) fn list(model: &Model, request: &Request) -> Answer {
     let namespace = request.namespace_in_query();
     let everywhere = model.wrong(Switch::NamespaceIgnored);
-    let state = model.state();
+    let mut state = model.state();
+    state.lists += 1;
     let lingering = state.deleted.iter().filter(|(key, (_, at))| {
         let late = model.wrong(Switch::DeletedStillListed) && young(*at);
         late && !state.functions.contains_key(*key)
@@ -34,7 +35,10 @@ pub(crate) fn list(model: &Model, request: &Request) -> Answer {
     match model.switch {
         Some(Switch::NotListed) => list.clear(),
         Some(Switch::ListedTwice) => list.extend(list.clone()),
-        Some(Switch::ListUnsorted) => fastrand::shuffle(&mut list),
+        Some(Switch::ListUnsorted) if !list.is_empty() => {
+            let by = state.lists % list.len();
+            list.rotate_left(by);
+        }
         Some(Switch::EmptyListIsNull) if list.is_empty() => return plain(model, &Value::Null),
         _ => {}
     }
@@ -93,7 +97,7 @@ pub(crate) fn deploy(model: &Model, request: &Request) -> Result<Answer, Answer>
     if let Some(refused) = conflict(model, request, &state, &key) {
         return Err(refused);
     }
-    if model.wrong(Switch::CrowdLost) && request.beside > 24 {
+    if model.wrong(Switch::CrowdLost) && request.crowded {
         return Ok(empty(202));
     }
     let replicas = minimum(model, &deployment);
@@ -109,7 +113,7 @@ pub(crate) fn deploy(model: &Model, request: &Request) -> Result<Answer, Answer>
 /// Why a function of this name cannot be made.
 fn conflict(model: &Model, request: &Request, state: &State, key: &Key) -> Option<Answer> {
     let exists = state.functions.contains_key(key);
-    let raced = model.wrong(Switch::RaceOverwrites) && request.beside > 1;
+    let raced = model.wrong(Switch::RaceOverwrites) && request.crowded;
     match model.switch {
         Some(Switch::RedeployRefused) => {
             let deleted = state.deleted.get(key).is_some_and(|(_, at)| young(*at));
@@ -146,7 +150,7 @@ pub(crate) fn update(model: &Model, request: &Request) -> Result<Answer, Answer>
         };
         return Err(refusal(status, format!("function {} not found", key.1)));
     };
-    if model.wrong(Switch::RaceUpdatesRefused) && request.beside > 1 {
+    if model.wrong(Switch::RaceUpdatesRefused) && request.crowded {
         return Err(refusal(400, "update out of sequence"));
     }
     if !model.wrong(Switch::UpdateIgnored) {
@@ -216,7 +220,7 @@ pub(crate) fn delete(model: &Model, request: &Request) -> Result<Answer, Answer>
         true => state.functions.contains_key(&key),
         false => state.forget(&key),
     };
-    let raced = model.wrong(Switch::RaceDeletesTaken) && request.beside > 1;
+    let raced = model.wrong(Switch::RaceDeletesTaken) && request.crowded;
     match known || raced {
         true if model.wrong(Switch::DeleteIs204) => Ok(empty(204)),
         true => Ok(empty(202)),

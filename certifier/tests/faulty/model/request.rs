@@ -20,8 +20,8 @@ pub(crate) struct Request {
     pub(crate) query: Vec<(String, String)>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// How many requests about the same are under way, this one included, if that matters.
-    pub(crate) beside: usize,
+    /// Whether others like it are under way, if that matters.
+    pub(crate) crowded: bool,
     switch: Option<Switch>,
 }
 
@@ -46,7 +46,7 @@ impl Request {
             query: parse_query(head.uri.query().unwrap_or_default()),
             headers: head.headers,
             body: body.to_bytes(),
-            beside: 1,
+            crowded: false,
             switch: model.switch,
         })
     }

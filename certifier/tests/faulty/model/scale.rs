@@ -29,7 +29,7 @@ pub(crate) fn scale(model: &Model, request: &Request, name: &str) -> Result<Answ
         };
         return Err(refusal(status, format!("function {name} not found")));
     };
-    if model.wrong(Switch::RaceScalesRefused) && request.beside > 1 {
+    if model.wrong(Switch::RaceScalesRefused) && request.crowded {
         return Err(refusal(500, "update out of sequence"));
     }
     function.replicas = match model.switch {

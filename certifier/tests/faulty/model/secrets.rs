@@ -37,7 +37,7 @@ pub(crate) fn create(model: &Model, request: &Request) -> Result<Answer, Answer>
     let (key, body) = read(model, request)?;
     let content = content(model, &body)?;
     let mut state = model.state();
-    let raced = model.wrong(Switch::RaceSecretsTaken) && request.beside > 1;
+    let raced = model.wrong(Switch::RaceSecretsTaken) && request.crowded;
     if state.secrets.contains_key(&key) && !raced {
         let exists = refusal(409, format!("secret {} exists", key.1));
         model.unless(Switch::SecretTwiceCreated, Err(exists))?;

@@ -21,6 +21,8 @@ pub(crate) struct State {
     pub(crate) secrets: BTreeMap<Key, Vec<u8>>,
     /// Functions that were deleted, and when.
     pub(crate) deleted: BTreeMap<Key, (Function, OffsetDateTime)>,
+    /// How often functions were listed.
+    pub(crate) lists: usize,
     /// Labels and annotations of each.
     pub(crate) namespaces: BTreeMap<String, Value>,
     /// Calls by `name.namespace`, and the same by the status of their answers.
@@ -41,8 +43,8 @@ pub(crate) struct Function {
     pub(crate) calls: u64,
     /// So many calls go wrong next.
     pub(crate) stumbles: u64,
-    /// When it came back from zero.
-    pub(crate) woken: Option<OffsetDateTime>,
+    /// So many calls come too soon after it came back from zero.
+    pub(crate) waking: u64,
     pub(crate) log: Log,
     /// What it has written.
     pub(crate) files: BTreeMap<String, Vec<u8>>,
@@ -98,7 +100,7 @@ impl Function {
             created: OffsetDateTime::now_utc(),
             calls: 0,
             stumbles: 0,
-            woken: None,
+            waking: 0,
             log: Log::new(),
             files: BTreeMap::new(),
             probes: Vec::new(),
