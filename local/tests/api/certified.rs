@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use certifier::{Capability, Credentials, Line, Options, Report, TestFunction, Verdict};
-use faas_provider_memory::sandbox::Allowed;
+use certifier::{Allowed, Capability, Credentials, Line, Options, Report, TestFunction, Verdict};
+use faas_provider_memory::sandbox;
 use faas_provider_memory::{Config, MemoryService};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -13,20 +13,11 @@ use tempfile::TempDir;
 
 use crate::support::{Local, answer, client};
 
-/// Every check that is skipped: this platform runs programs, all of them on one machine, and has no queue yet; what a
-/// provider says of a function at zero is seen without a gateway. Any other skip is a failure.
-const SKIPPED: [(&str, &str); 10] = [
-    ("deploy.process-optional", "openfaas-fn"),
-    ("deploy.image-unknown", "openfaas-fn"),
-    ("deploy.constraint-unsatisfied", "openfaas-fn"),
-    ("deploy.constraint-unreadable", "openfaas-fn"),
-    ("deploy.constraints-order", "openfaas-fn"),
-    ("update.broken-image", "openfaas-fn"),
-    ("scale.zero-direct", "openfaas-fn"),
-    ("async.accepted", "openfaas-fn"),
-    ("async.made", "openfaas-fn"),
-    ("callbacks.bad-url", "openfaas-fn"),
-];
+/// Every check that is skipped, and why. Any other skip is a failure, and so is one that does not happen.
+const SKIPPED: &str = include_str!("../../../certifier/targets/local");
+
+/// The same for the provider alone: what only a gateway does, and what needs credentials, which this one does not want.
+const SKIPPED_WITHOUT_GATEWAY: &str = include_str!("../../../certifier/targets/provider-memory");
 
 const USER: &str = "admin";
 const PASSWORD: &str = "a password";
@@ -68,9 +59,15 @@ fn image_map(home: &TempDir) -> PathBuf {
 fn options(options: Options) -> Options {
     Options {
         namespaces: vec!["second".to_owned()],
-        without: vec![Capability::RunsContainers, Capability::Constraints],
+        without: vec![
+            Capability::RunsContainers,
+            Capability::Constraints,
+            Capability::Autoscaling,
+            Capability::Idler,
+        ],
         redirector: Some(TestFunction::new(REDIRECTOR, "")),
         probe: Some(TestFunction::new(PROBE, "")),
+        long: long(),
         ..options
     }
 }
@@ -105,49 +102,10 @@ async fn the_certifier_finds_nothing_to_complain_about() {
     };
     let report = certifier::run(options).await;
     assert!(report.success(), "{report}");
-    assert_eq!(skips(&report), SKIPPED, "{report}");
+    assert_eq!(skips(&report), listed(SKIPPED), "{report}");
     let left = ask(Method::GET, "/system/functions", json!({})).await;
     assert_eq!(left, (StatusCode::OK, "[]".to_owned()));
 }
-
-/// The same for the provider alone: what only a gateway does, and what needs credentials, which this one does not want.
-const SKIPPED_WITHOUT_GATEWAY: [(&str, &str); 35] = [
-    ("info.gateway-version", "openfaas-fn"),
-    ("auth.functions", "openfaas-fn"),
-    ("auth.status", "openfaas-fn"),
-    ("auth.scale", "openfaas-fn"),
-    ("auth.secrets", "openfaas-fn"),
-    ("auth.namespaces", "openfaas-fn"),
-    ("auth.logs", "openfaas-fn"),
-    ("auth.info", "openfaas-fn"),
-    ("auth.alert", "openfaas-fn"),
-    ("auth.wrong-password", "openfaas-fn"),
-    ("auth.wrong-token", "openfaas-fn"),
-    ("auth.malformed", "openfaas-fn"),
-    ("auth.health-open", "openfaas-fn"),
-    ("deploy.process-optional", "openfaas-fn"),
-    ("deploy.image-unknown", "openfaas-fn"),
-    ("deploy.constraint-unsatisfied", "openfaas-fn"),
-    ("deploy.constraint-unreadable", "openfaas-fn"),
-    ("deploy.constraints-order", "openfaas-fn"),
-    ("update.broken-image", "openfaas-fn"),
-    ("call.call-id", "openfaas-fn"),
-    ("call.call-id", "second"),
-    ("call.start-time", "openfaas-fn"),
-    ("call.start-time", "second"),
-    ("headers.call-id", "openfaas-fn"),
-    ("headers.new-call-id", "openfaas-fn"),
-    ("headers.start-time", "openfaas-fn"),
-    ("scale.from-zero", "openfaas-fn"),
-    ("scale.cold-calls", "openfaas-fn"),
-    ("async.accepted", "openfaas-fn"),
-    ("async.made", "openfaas-fn"),
-    ("callbacks.bad-url", "openfaas-fn"),
-    ("alerts.firing", "openfaas-fn"),
-    ("alerts.maximum", "openfaas-fn"),
-    ("alerts.resolved", "openfaas-fn"),
-    ("alerts.bad-json", "openfaas-fn"),
-];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_certifier_finds_nothing_in_the_provider_alone() {
@@ -159,7 +117,8 @@ async fn the_certifier_finds_nothing_in_the_provider_alone() {
     };
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let program = Some(env!("CARGO_BIN_EXE_faas-local").into());
-    let service = MemoryService::bind_as(config, address, None, Allowed::default(), program);
+    let service =
+        MemoryService::bind_as(config, address, None, sandbox::Allowed::default(), program);
     let service = service.await.unwrap();
     let url = format!("http://{}", service.local_addr());
     let _serving = tokio::spawn(service.run(std::future::pending()));
@@ -170,13 +129,43 @@ async fn the_certifier_finds_nothing_in_the_provider_alone() {
 
     let report = certifier::run(options(Options::provider(&url))).await;
     assert!(report.success(), "{report}");
-    assert_eq!(skips(&report), SKIPPED_WITHOUT_GATEWAY, "{report}");
+    assert_eq!(skips(&report), listed(SKIPPED_WITHOUT_GATEWAY), "{report}");
 }
 
-fn skips(report: &Report) -> Vec<(&str, &str)> {
+/// Sorted, with their namespaces.
+fn skips(report: &Report) -> Vec<String> {
     let skipped = |line: &&Line| matches!(line.verdict, Verdict::Skipped(_));
     let skipped = report.lines.iter().filter(skipped);
-    skipped
-        .map(|line| (line.rule.id, line.namespace.as_deref().unwrap_or_default()))
-        .collect()
+    let mut skips: Vec<_> = skipped
+        .map(|line| name(line.rule.id, line.namespace.as_deref()))
+        .collect();
+    skips.sort();
+    skips
+}
+
+/// Whether the checks that take minutes run as well.
+fn long() -> bool {
+    std::env::var_os("SOAK").is_some()
+}
+
+/// What the list says of the checks that run, in the same words.
+fn listed(text: &str) -> Vec<String> {
+    let rules = certifier::rules();
+    let runs = |id: &str| {
+        let rule = rules.iter().find(|rule| rule.id == id);
+        let rule = rule.unwrap_or_else(|| panic!("no check is called {id}"));
+        long() || !rule.long
+    };
+    let allowed = Allowed::list(text).unwrap();
+    let mut listed: Vec<_> = allowed
+        .iter()
+        .filter(|allowed| runs(&allowed.id))
+        .map(|allowed| name(&allowed.id, allowed.namespace.as_deref()))
+        .collect();
+    listed.sort();
+    listed
+}
+
+fn name(id: &str, namespace: Option<&str>) -> String {
+    format!("{id} {}", namespace.unwrap_or_default())
 }
