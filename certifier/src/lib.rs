@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod bench;
 mod capability;
 mod check;
 mod checks;
@@ -31,6 +32,7 @@ mod wait;
 )]
 mod wire;
 mod words;
+mod xml;
 
 pub use capability::{Capability, Claim};
 pub use failure::Failure;

@@ -123,6 +123,12 @@ impl Platform {
     /// Whether this is the kind of platform it was said to be. The words are for someone who
     /// has mistyped a port, not for the author of a provider.
     pub(crate) async fn reach(&self) -> Outcome {
+        let (answer, info) = self.greet().await?;
+        self.right_entry(&answer, &info)
+    }
+
+    /// The same for who does not mind whether it is a gateway or a provider; what it says of itself.
+    pub(crate) async fn greet(&self) -> Outcome<(Answer, serde_json::Map<String, Value>)> {
         let limit = self.first_answer();
         let request = Request::system(Method::GET, INFO);
         let answer = self.client.send_within(&request, limit).await;
@@ -133,7 +139,7 @@ impl Platform {
             return Err(answer.fault("to be let in", got));
         }
         match answer.json() {
-            Ok(Value::Object(info)) if answer.status == 200 => self.right_entry(&answer, &info),
+            Ok(Value::Object(info)) if answer.status == 200 => Ok((answer, info)),
             _ => Err(self.stranger(&answer)),
         }
     }
@@ -155,7 +161,8 @@ impl Platform {
         }
     }
 
-    fn nobody(&self, failure: Failure) -> Failure {
+    /// Says of a failure to get any answer what may be wrong.
+    pub(crate) fn nobody(&self, failure: Failure) -> Failure {
         let url = self.options.entry.url();
         Failure {
             expected: format!("a {} at {url}", self.kind()),

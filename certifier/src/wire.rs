@@ -31,7 +31,7 @@ pub(crate) struct Wire {
     sent: Vec<u8>,
 }
 
-trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 
@@ -134,10 +134,12 @@ impl Wire {
     }
 }
 
-async fn connect(url: &Url, tls: Arc<ClientConfig>) -> io::Result<Box<dyn Connection>> {
+/// A connection to where the URL leads, in TLS where it is `https`.
+pub(crate) async fn connect(url: &Url, tls: Arc<ClientConfig>) -> io::Result<Box<dyn Connection>> {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let port = url.port_or_known_default().unwrap_or(80);
     let stream = TcpStream::connect((host, port)).await?;
+    stream.set_nodelay(true)?;
     if url.scheme() != "https" {
         return Ok(Box::new(stream));
     }
