@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use certifier::{Capability, Credentials, Group, Level, Options, Rule, TestFunction, Trust};
+use certifier::{Capability, Group, Level, Options, Rule};
 use clap::{Parser, Subcommand};
 
+use crate::access::Access;
 use crate::aliases::Surroundings;
 use crate::files;
-use crate::functions::Functions;
-use crate::logins;
+use crate::functions::FunctionArguments;
+use crate::measure::BenchArguments;
+use crate::outputs::Output;
 
 /// Checks whether an OpenFaaS-compatible gateway or provider does what its callers rely on.
 ///
@@ -95,81 +97,25 @@ pub(crate) struct Arguments {
     #[arg(long = "namespace", value_name = "NAMESPACE")]
     namespaces: Vec<String>,
 
-    /// A file with certificates of authorities, in PEM, that are believed besides those of this machine
-    #[arg(long, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    access: Access,
 
-    /// Believe any certificate: whoever sits in between can read the credentials
-    #[arg(long, conflicts_with = "ca_file")]
-    insecure: bool,
-
-    /// A file that holds `user:password`
-    #[arg(long, value_name = "FILE", group = "credentials")]
-    basic_auth_file: Option<PathBuf>,
-
-    /// A folder with the files basic-auth-user and basic-auth-password
-    #[arg(long, value_name = "DIR", group = "credentials")]
-    basic_auth_dir: Option<PathBuf>,
-
-    /// A bearer token
-    #[arg(long, value_name = "TOKEN", group = "credentials")]
-    token: Option<String>,
-
-    /// Image of the plain test functions: a classic watchdog with env, cat and sha512sum
-    /// [default: functions/alpine:latest]
-    #[arg(long, value_name = "IMAGE")]
-    image: Option<String>,
+    #[command(flatten)]
+    functions: FunctionArguments,
 
     /// Put in front of the image where its exact text is checked; may be empty
     #[arg(long, value_name = "HOST", default_value = "docker.io")]
     registry_prefix: String,
 
-    /// Image of a function that does as each call says, see FUNCTIONS.md
-    #[arg(long, value_name = "IMAGE")]
-    probe_image: Option<String>,
-
-    /// Process of that function; without it, what its image says
-    #[arg(
-        long,
-        value_name = "COMMAND",
-        default_value = "",
-        requires = "probe_image"
-    )]
-    probe_process: String,
-
-    /// A file that says which image, process and environment each test function has, see FUNCTIONS.md
-    #[arg(long, value_name = "FILE")]
-    image_map: Option<PathBuf>,
-
-    /// The platform runs programs of this machine, and this one is the probe and the redirector
-    #[arg(long, conflicts_with_all = ["image_map", "probe_image", "redirector_image"])]
-    programs: bool,
-
-    /// Image of a function that answers 302 with its variable `destination` as Location
-    #[arg(long, value_name = "IMAGE")]
-    redirector_image: Option<String>,
-
-    /// Process of that function
-    #[arg(
-        long,
-        value_name = "COMMAND",
-        default_value = "./handler",
-        requires = "redirector_image"
-    )]
-    redirector_process: String,
-
-    /// The login that faas-cli keeps for this URL
-    #[arg(long, group = "credentials")]
-    enable_auth: bool,
-
     /// How the result is reported: text, json, junit or tap, to standard output or with =FILE to a file; may be repeated
     #[arg(long = "report", value_name = "FORMAT[=FILE]", default_value = "text")]
-    reports: Vec<Output>,
+    reports: Vec<Output<Format>>,
 }
 
 /// What else this program does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Bench(Box<BenchArguments>),
     /// Be the probe: a function that does as each call says, see FUNCTIONS.md
     Probe {
         /// Listen on this address and port
@@ -191,31 +137,17 @@ pub(crate) enum Format {
     Tap,
 }
 
-/// One report, and where it goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Output {
-    pub(crate) format: Format,
-    /// Standard output if `None`.
-    pub(crate) file: Option<PathBuf>,
-}
-
-impl FromStr for Output {
+impl FromStr for Format {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (format, file) = match text.split_once('=') {
-            Some((_, "")) => return Err("there is no file name after =".to_owned()),
-            Some((format, file)) => (format, Some(PathBuf::from(file))),
-            None => (text, None),
-        };
-        let format = match format {
-            "text" => Format::Text,
-            "json" => Format::Json,
-            "junit" => Format::Junit,
-            "tap" => Format::Tap,
+        Ok(match text {
+            "text" => Self::Text,
+            "json" => Self::Json,
+            "junit" => Self::Junit,
+            "tap" => Self::Tap,
             _ => return Err("there are text, json, junit and tap".to_owned()),
-        };
-        Ok(Self { format, file })
+        })
     }
 }
 
@@ -227,7 +159,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 }
 
 impl Arguments {
-    pub(crate) fn outputs(&self) -> Vec<Output> {
+    pub(crate) fn outputs(&self) -> Vec<Output<Format>> {
         self.reports.clone()
     }
 
@@ -248,18 +180,14 @@ impl Arguments {
             (Some(url), ..) | (.., Some(url)) => Options::gateway(url),
             _ => Options::gateway("http://127.0.0.1:8080"),
         };
-        let credentials = self.credentials(options.entry.url())?;
+        let credentials = self.access.credentials(options.entry.url())?;
         let mut without = self.without.clone();
         if !around.idler && !self.with.contains(&Capability::Idler) {
             // As in the original: an idler is rare, and what it does takes minutes.
             without.push(Capability::Idler);
         }
-        let functions = self.functions()?;
-        let trust = match (&self.ca_file, self.insecure) {
-            (_, true) => Trust::Anybody,
-            (Some(file), _) => Trust::Authorities(files::read(file)?.into_bytes()),
-            (None, _) => Trust::default(),
-        };
+        let functions = self.functions.functions()?;
+        let trust = self.access.trust()?;
         Ok(Options {
             default_namespace: self
                 .default_namespace
@@ -286,36 +214,5 @@ impl Arguments {
             probe: functions.probe,
             ..options
         })
-    }
-
-    /// The test functions: single arguments have the last word over the map.
-    fn functions(&self) -> anyhow::Result<Functions> {
-        let mut functions = match (&self.image_map, self.programs) {
-            (Some(file), _) => Functions::read(file)?,
-            (None, true) => Functions::programs()?,
-            (None, false) => Functions::default(),
-        };
-        if let Some(image) = &self.image {
-            functions.classic = image.clone();
-        }
-        if let Some(image) = &self.redirector_image {
-            functions.redirector = Some(TestFunction::new(image, &self.redirector_process));
-        }
-        if let Some(image) = &self.probe_image {
-            functions.probe = Some(TestFunction::new(image, &self.probe_process));
-        }
-        Ok(functions)
-    }
-
-    fn credentials(&self, url: &str) -> anyhow::Result<Credentials> {
-        if self.enable_auth {
-            return logins::credentials(url);
-        }
-        match (&self.token, &self.basic_auth_file, &self.basic_auth_dir) {
-            (Some(token), ..) => Ok(Credentials::Token(token.clone())),
-            (_, Some(file), _) => files::credentials(file),
-            (.., Some(folder)) => files::credentials_in(folder),
-            _ => Ok(Credentials::None),
-        }
     }
 }

@@ -1,14 +1,16 @@
 //! The certifier: read the command line, run, report.
 
+mod access;
 mod aliases;
 mod cli;
 mod files;
 mod functions;
 mod logins;
+mod measure;
+mod outputs;
 mod progress;
 mod signals;
 
-use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -19,7 +21,9 @@ use tokio::net::TcpListener;
 
 use aliases::Surroundings;
 use certifier::{Report, rules, run_watched};
-use cli::{Arguments, Command, Format, Output};
+use cli::{Arguments, Command, Format};
+use measure::BenchArguments;
+use outputs::Output;
 use progress::{Progress, Stream};
 
 /// Something failed.
@@ -31,8 +35,9 @@ const COULD_NOT_RUN: u8 = 2;
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse_from(aliases::translate(std::env::args_os()));
-    let ended = match &arguments.command {
-        Some(Command::Probe { listen }) => probe(*listen).await,
+    let ended = match arguments.command {
+        Some(Command::Bench(arguments)) => bench(*arguments).await,
+        Some(Command::Probe { listen }) => probe(listen).await,
         None => certify(arguments).await,
     };
     match ended {
@@ -56,13 +61,21 @@ async fn probe(address: SocketAddr) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+async fn bench(arguments: BenchArguments) -> anyhow::Result<ExitCode> {
+    Ok(match measure::bench(arguments).await? {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(FAILED),
+    })
+}
+
 async fn certify(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if arguments.list {
         list(&arguments)?;
         return Ok(ExitCode::SUCCESS);
     }
     let outputs = arguments.outputs();
-    let to_output = |output: &Output| output.file.is_none() && output.format != Format::Text;
+    let to_output =
+        |output: &Output<Format>| output.file.is_none() && output.format != Format::Text;
     let stream = match outputs.iter().any(to_output) {
         true => Stream::Error,
         false => Stream::Output,
@@ -103,18 +116,12 @@ fn list(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn write(report: &Report, output: &Output) -> anyhow::Result<()> {
+fn write(report: &Report, output: &Output<Format>) -> anyhow::Result<()> {
     let text = match output.format {
         Format::Text => report.to_string(),
         Format::Json => format!("{:#}\n", report.to_json()),
         Format::Junit => report.to_junit(),
         Format::Tap => report.to_tap(),
     };
-    match &output.file {
-        Some(file) => {
-            fs::write(file, text).with_context(|| format!("writing {}", file.display()))?;
-        }
-        None => std::io::stdout().lock().write_all(text.as_bytes())?,
-    }
-    Ok(())
+    output.write(&text)
 }

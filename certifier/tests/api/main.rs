@@ -6,6 +6,7 @@
     clippy::result_large_err
 )]
 
+mod bench;
 mod command_line;
 mod endings;
 
