@@ -31,17 +31,25 @@ pub(crate) async fn functions(
     only(labelled(engine).await?).map_err(ProviderError::Unavailable)
 }
 
-/// The network that a deployment asks for, where it may ask for it.
+/// The network that a deployment asks for, where it may ask for it. One that is not there is another platform's: stack files
+/// and tools of the original name its network, which has no such name here, and mean the functions'.
 ///
 /// # Errors
-/// 400 where it is not one of ours.
+/// 400 where there is one, and it is not ours.
 pub(crate) async fn requested(
     engine: &Engine,
     name: &str,
     configured: Option<&str>,
 ) -> Result<Network, ProviderError> {
-    let found = exact(engine, name).await?.filter(usable);
-    let allowed = found.filter(|network| is_labelled(network) || configured == Some(&network.name));
+    let Some(found) = exact(engine, name).await? else {
+        tracing::warn!(
+            network = name,
+            "no such network; the function is put on the functions' network"
+        );
+        return functions(engine, configured).await;
+    };
+    let ours = is_labelled(&found) || configured == Some(&found.name);
+    let allowed = Some(found).filter(|network| ours && usable(network));
     allowed.ok_or_else(|| {
         let reason = format!(
             "`{name}` is no overlay network with the label {LABEL}; leave it out for the functions' network"

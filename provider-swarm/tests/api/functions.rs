@@ -200,6 +200,19 @@ async fn changes_that_get_in_each_other_s_way_all_take_place() {
 }
 
 #[tokio::test]
+async fn a_network_that_is_not_here_means_the_functions_network() {
+    let provider = Provider::start().await;
+    let name = unique("elsewhere");
+    let wish = with(function(&name, "cat"), json!({"network": "func_functions"}));
+    provider.have(&wish).await;
+    let plain = unique("here");
+    provider.have(&function(&plain, "cat")).await;
+    let networks = |name: &str| service(name)["Spec"]["TaskTemplate"]["Networks"].clone();
+    assert!(networks(&name).is_array());
+    assert_eq!(networks(&name), networks(&plain));
+}
+
+#[tokio::test]
 async fn a_deployment_that_cannot_be_is_refused_before_anything_is_touched() {
     let provider = Provider::start().await;
     let name = unique("wrong");

@@ -74,8 +74,7 @@ async fn the_compose_file_with_one_more_runs_functions_as_containers() {
     platform.up().await;
     journey(&platform).await;
     let target = ["--gateway", "http://gateway:8080"];
-    let further = ["--skip", "deploy.unknown-keys"];
-    certify(&platform, target, IMAGES, "compose-swarm", &further).await;
+    certify(&platform, target, IMAGES, "compose-swarm", &[]).await;
 }
 
 #[tokio::test]
