@@ -15,6 +15,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
+use super::connect::is_silence;
 use super::upstream::InFlight;
 
 /// What a body ends with when it may not end cleanly.
@@ -223,7 +224,7 @@ pub(super) struct Streamed {
     body: Incoming,
     patience: Patience,
     sized: bool,
-    _in_flight: InFlight,
+    in_flight: InFlight,
     _given_up: Option<GiveUp>,
 }
 
@@ -240,7 +241,7 @@ impl Streamed {
             body,
             patience: Patience::new(silence),
             sized,
-            _in_flight: in_flight,
+            in_flight,
             _given_up: given_up,
         }
     }
@@ -260,6 +261,9 @@ impl HttpBody for Streamed {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
+                if is_silence(&error) {
+                    self.in_flight.upstream().eject();
+                }
                 tracing::warn!(%error, "an upstream broke in the middle of its answer; the caller's connection is cut");
                 Poll::Ready(Some(Err(Broken::Source(error.into()))))
             }

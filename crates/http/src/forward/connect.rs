@@ -15,6 +15,9 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower::Service;
 
+/// How often the other side of a quiet connection is asked, by its system, whether it is still there.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Whether a connection has served a call. Travels with each answer, and with each failure, that came over it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Served(Arc<AtomicBool>);
@@ -43,12 +46,16 @@ impl Served {
 pub(super) struct Connector(HttpConnector);
 
 impl Connector {
-    /// A connector that gives a connection up after `timeout`, and one whose bytes stay unacknowledged for `silence`.
+    /// A connector that gives a connection up after `timeout`, and one whose other side acknowledges nothing for `silence`:
+    /// neither what was sent nor, where nothing is on its way (the call is being worked on, or there is none), a probe.
     pub(super) fn new(timeout: Duration, silence: Duration) -> Self {
         let mut inner = HttpConnector::new();
         inner.set_connect_timeout(Some(timeout));
         inner.set_nodelay(true);
         inner.set_tcp_user_timeout(Some(silence));
+        // Without probes only a connection that has something to send would be found out.
+        inner.set_keepalive(Some(PROBE_INTERVAL));
+        inner.set_keepalive_interval(Some(PROBE_INTERVAL));
         Self(inner)
     }
 }
@@ -123,4 +130,21 @@ impl Write for Opened {
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
     }
+}
+
+/// Whether a connection broke because its other side has gone without a word: its machine or the way there is lost.
+pub(super) fn is_silence(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return matches!(
+                error.kind(),
+                io::ErrorKind::TimedOut
+                    | io::ErrorKind::HostUnreachable
+                    | io::ErrorKind::NetworkUnreachable
+            );
+        }
+        cause = error.source();
+    }
+    false
 }

@@ -30,7 +30,7 @@ use tokio::time::Instant;
 use crate::PeerAddr;
 use crate::http2;
 use body::{Fared, GiveUp, Held, Lent, Streamed};
-use connect::{Connector, Served};
+use connect::{Connector, Served, is_silence};
 pub use failure::Failure;
 use failure::failure;
 pub use headers::{FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, REMAINING_MS};
@@ -41,7 +41,7 @@ pub use upstream::Upstream;
 
 /// How long a connection may take; the next upstream is tried then.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long sent bytes may stay unacknowledged before the kernel gives the connection up.
+/// How long an upstream's system may acknowledge nothing before ours gives the connection up.
 const TCP_SILENCE: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept. Shorter than any watchdog keeps its side (30 s), so that it is seldom stale.
 const POOL_IDLE: Duration = Duration::from_secs(20);
@@ -209,6 +209,9 @@ impl Forwarder {
                 Err(error) => error,
             };
             last = failure(&error, upstream, body.fared());
+            if is_silence(&error) {
+                upstream.eject();
+            }
             match again(&last, &error, parts, body.fared()) {
                 Again::No => return Err(last),
                 Again::Refused if refused == MOST_REFUSALS => return Err(last),

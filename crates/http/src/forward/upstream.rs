@@ -107,6 +107,13 @@ fn millis(duration: Duration) -> u64 {
 #[derive(Debug)]
 pub(super) struct InFlight(Arc<Upstream>);
 
+impl InFlight {
+    /// Who answers it.
+    pub(super) fn upstream(&self) -> &Upstream {
+        &self.0
+    }
+}
+
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);

@@ -12,6 +12,7 @@ mod limits;
 mod requests;
 mod server;
 mod shutdown;
+mod silence;
 mod streaming;
 mod support;
 mod upgrades;
