@@ -41,8 +41,9 @@ pub use upstream::Upstream;
 
 /// How long a connection may take; the next upstream is tried then.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long an upstream's system may acknowledge nothing before ours gives the connection up.
-const TCP_SILENCE: Duration = Duration::from_secs(5);
+/// How long an upstream's system may acknowledge nothing before ours gives the connection up. It looks every second, so
+/// that five seconds after a machine was lost no connection to it is left that a call could be sent over.
+const TCP_SILENCE: Duration = Duration::from_secs(4);
 /// How long an idle connection is kept. Shorter than any watchdog keeps its side (30 s), so that it is seldom stale.
 const POOL_IDLE: Duration = Duration::from_secs(20);
 /// Largest response head; more is [`Failure::Broken`]. Bounds memory against an upstream that never ends its headers.

@@ -11,8 +11,8 @@ use crate::support::{Hop, Limits, Played, Wire};
 const POST: &str =
     "POST / HTTP/1.1\r\nHost: f\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-/// The silence of 5 s, an interval of probes, and what a busy machine needs.
-const NOTICED: Duration = Duration::from_secs(9);
+/// The silence of 4 s, the second between two looks, and what a busy machine needs.
+const NOTICED: Duration = Duration::from_secs(8);
 
 /// Runs a test in a network of its own.
 fn apart(test: impl AsyncFnOnce() + Send + 'static) {
