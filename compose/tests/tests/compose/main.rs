@@ -9,5 +9,6 @@ mod images;
 mod journey;
 mod knobs;
 mod networks;
+mod seccomp;
 mod swapped;
 mod swarm;
