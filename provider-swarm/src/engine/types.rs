@@ -164,6 +164,11 @@ impl Task {
         )
     }
 
+    /// Whether it ended without a complaint, and without having been scaled away.
+    pub(crate) fn ended_by_itself(&self) -> bool {
+        self.status.state == "complete" && self.desired_state != "remove"
+    }
+
     /// Whether it has ended, one way or the other.
     pub(crate) fn ended(&self) -> bool {
         self.failed()

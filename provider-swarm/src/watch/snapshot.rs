@@ -10,6 +10,11 @@ use time::OffsetDateTime;
 use crate::engine::{NO_IMAGE, Service, Task, rfc3339};
 use crate::record;
 
+/// What there is to say of a task that ended without a complaint. An engine stops what its image's health check finds
+/// ill, and a watchdog then ends as it should.
+const ENDED: &str =
+    "its container ended with code 0: the process ended, or the image's own health check failed";
+
 /// A function as the last look saw it.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
@@ -50,16 +55,18 @@ impl Failure {
     pub(crate) fn of(task: &Task, force_update: u64) -> Option<Self> {
         let status = &task.status;
         let waiting = status.state == "pending" && task.desired_state == "running";
+        let current = task.spec.force_update == force_update;
         let text = match (task.failed(), waiting, status.err.as_str()) {
-            (true, _, "") => &status.message,
-            (true, ..) | (_, true, _) => &status.err,
+            (true, _, "") => status.message.as_str(),
+            (true, _, words) | (_, true, words) => words,
+            _ if current && task.ended_by_itself() => ENDED,
             _ => return None,
         };
         (!text.is_empty()).then(|| Self {
             task: task.id.clone(),
             when: rfc3339(&status.timestamp),
             text: text.trim().to_owned(),
-            current: task.spec.force_update == force_update,
+            current,
             waiting,
         })
     }
@@ -257,6 +264,15 @@ mod tests {
             ),
             task("d", "shutdown", "shutdown", json!({})),
             task("e", "running", "pending", json!({})),
+            task("f", "shutdown", "complete", json!({})),
+            // Scaled away, and of an update before.
+            task("g", "remove", "complete", json!({})),
+            task(
+                "h",
+                "shutdown",
+                "complete",
+                json!({"Spec": {"ForceUpdate": 2}}),
+            ),
         ]);
         let told: Vec<_> = seen
             .failures
@@ -267,6 +283,7 @@ mod tests {
             ("No such image: x", true, false),
             ("no suitable node", true, true),
             ("old", false, false),
+            (ENDED, true, false),
         ];
         assert_eq!(told, expected);
     }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures_util::StreamExt;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::fault_proxy::{Fault, FaultProxy};
 use crate::support::{Api, Program, Provider, accepted, function, unique, until, with};
-use crate::swarm::{engine, service};
+use crate::swarm::{PLAIN, engine, service};
 
 /// What the watch asks of its own accord: of all functions, never of one.
 fn is_of_the_watch(line: &str) -> bool {
@@ -45,18 +46,18 @@ struct Load {
 }
 
 impl Load {
-    fn start(api: &Api, name: &str, callers: usize) -> Self {
+    fn start(api: &Api, method: &Method, path: &str, callers: usize) -> Self {
         let (stop, calls) = (
             Arc::new(AtomicBool::new(false)),
             Arc::new(AtomicUsize::new(0)),
         );
         let caller = |_| {
-            let (api, name, stop, calls) =
-                (api.clone(), name.to_owned(), stop.clone(), calls.clone());
+            let (api, method, path) = (api.clone(), method.clone(), path.to_owned());
+            let (stop, calls) = (stop.clone(), calls.clone());
             tokio::spawn(async move {
                 let mut failed = Vec::new();
                 while !stop.load(Ordering::Relaxed) {
-                    let (status, text) = api.call(&name, "x").await;
+                    let (status, text) = api.send(method.clone(), &path, "x".to_owned()).await;
                     calls.fetch_add(1, Ordering::Relaxed);
                     if status != 200 {
                         failed.push(format!("{status}: {text}"));
@@ -99,39 +100,66 @@ fn gateway(provider: &Provider) -> Program {
     Program::start("gateway", &variables, &[])
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_update_and_a_scaling_fail_no_call_through_the_gateway() {
+/// Updates and scales a function that is called through a gateway all the while.
+async fn rolls(function: Value, method: Method, path: &str) {
     let provider = Provider::start().await;
     let gateway = gateway(&provider);
     let api = Api::at(&gateway.url);
-    let name = unique("rolling");
-    // The watchdog's own defaults: it takes calls on for a while after SIGTERM.
-    let defaults = json!({"envVars": {"healthcheck_interval": "5s"}});
-    provider
-        .have(&with(function(&name, "cat"), defaults.clone()))
-        .await;
-    assert_eq!(provider.scale(&name, 2).await, accepted());
-    provider.available(&name, 2).await;
-    until("the gateway", async || api.call(&name, "x").await.0 == 200).await;
+    let name = function["service"].as_str().unwrap();
+    let path = format!("/function/{name}{path}");
+    provider.have(&function).await;
+    assert_eq!(provider.scale(name, 2).await, accepted());
+    provider.available(name, 2).await;
+    until("the gateway", async || {
+        api.send(method.clone(), &path, String::new()).await.0 == 200
+    })
+    .await;
 
-    let load = Load::start(&api, &name, 4);
+    let load = Load::start(&api, &method, &path, 4);
+    let labels = json!({"labels": {"version": "2"}, "annotations": {"version": "2"}});
     assert_eq!(
-        provider
-            .update(&with(function(&name, "cat -"), defaults))
-            .await,
+        provider.update(&with(function.clone(), labels)).await,
         accepted()
     );
     until("the end of the update", async || {
-        service(&name)["UpdateStatus"]["State"] == "completed"
+        service(name)["UpdateStatus"]["State"] == "completed"
     })
     .await;
-    assert_eq!(provider.scale(&name, 1).await, accepted());
-    provider.available(&name, 1).await;
-    assert_eq!(provider.scale(&name, 3).await, accepted());
-    provider.available(&name, 3).await;
+    assert_eq!(provider.scale(name, 1).await, accepted());
+    provider.available(name, 1).await;
+    assert_eq!(provider.scale(name, 3).await, accepted());
+    provider.available(name, 3).await;
     let (calls, failed) = load.stop().await;
     assert!(calls > 100, "{calls}");
     assert_eq!(failed, Vec::<String>::new(), "of {calls} calls");
+}
+
+/// A function whose watchdog takes calls on for a while after SIGTERM, as by its own default.
+fn draining(name: &str, process: &str, more: Value) -> Value {
+    let mut function = function(&unique(name), process);
+    let variables = function["envVars"].as_object_mut().unwrap();
+    variables.insert("healthcheck_interval".into(), json!("5s"));
+    variables.extend(more.as_object().unwrap().clone());
+    function
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_and_a_scaling_fail_no_call_of_a_classic_function() {
+    rolls(draining("classic", "cat", json!({})), Method::POST, "").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_and_a_scaling_fail_no_call_of_a_function_that_is_a_server() {
+    let http = json!({"mode": "http", "upstream_url": "http://127.0.0.1:8082"});
+    let function = draining("server", "/bin/handler", http);
+    rolls(function, Method::POST, "/some/path").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_and_a_scaling_fail_no_call_of_an_image_without_a_watchdog() {
+    let image = json!({"image": PLAIN});
+    let function = with(draining("plain", "", json!({})), image);
+    rolls(function, Method::GET, "/index.html").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -228,3 +228,39 @@ async fn a_network_that_is_not_there_is_told_at_once() {
     let answer = provider.deploy(&function(&unique("homeless"), "cat")).await;
     assert_eq!(answer, (StatusCode::SERVICE_UNAVAILABLE, words.to_owned()));
 }
+
+#[tokio::test]
+async fn a_network_that_goes_is_told_and_may_come_back() {
+    let network = unique("goes");
+    let create = [
+        "network",
+        "create",
+        "-d",
+        "overlay",
+        "--attachable",
+        &network,
+    ];
+    let _ = engine().docker(&create);
+    let provider = Provider::with(&[("functions_network", network.as_str())]).await;
+    let _ = engine().docker(&["network", "rm", &network]);
+    let words = format!("functions_network: the swarm has no network `{network}`\n");
+    let gone = (StatusCode::SERVICE_UNAVAILABLE, words);
+    let name = unique("homeless");
+    assert_eq!(provider.deploy(&function(&name, "cat")).await, gone);
+    until("health to say so", async || {
+        provider.get("/healthz").await == gone
+    })
+    .await;
+    assert!(!has_service(&name));
+
+    let _ = engine().docker(&create);
+    until("health", async || provider.is_well().await).await;
+    assert_eq!(provider.deploy(&function(&name, "cat")).await, accepted());
+    assert_eq!(provider.delete(&name).await, accepted());
+    until("the network to be free", async || {
+        let mut remove = engine().command("docker");
+        let removed = remove.args(["network", "rm", &network]).output();
+        removed.unwrap().status.success()
+    })
+    .await;
+}

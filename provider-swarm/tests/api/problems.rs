@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{Provider, accepted, function, unique, until, with};
-use crate::swarm::service;
+use crate::swarm::{UNHEALTHY, service};
 
 async fn logged(provider: &Provider, name: &str, words: &str) {
     until(&format!("`{words}` in the log of {name}"), async || {
@@ -102,6 +102,27 @@ async fn a_task_that_runs_and_never_answers() {
         .await;
     assert_eq!(provider.call(&name, "").await.0, 503);
     assert_eq!(provider.status(&name).await["availableReplicas"], 0);
+}
+
+#[tokio::test]
+async fn a_task_that_never_becomes_healthy() {
+    let provider = Provider::start().await;
+    let name = unique("sick");
+    let image = json!({"image": UNHEALTHY});
+    assert_eq!(
+        provider.deploy(&with(function(&name, "cat"), image)).await,
+        accepted()
+    );
+    provider
+        .problem(
+            &name,
+            "no replica is ready: its container ended with code 0",
+        )
+        .await;
+    logged(&provider, &name, "health check failed").await;
+    assert_eq!(provider.call(&name, "").await.0, 503);
+    assert_eq!(provider.status(&name).await["availableReplicas"], 0);
+    assert_eq!(provider.delete(&name).await, accepted());
 }
 
 #[tokio::test]

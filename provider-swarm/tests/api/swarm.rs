@@ -11,6 +11,10 @@ use serde_json::Value;
 pub(crate) const NETWORK: &str = "provider-swarm-tests";
 /// A watchdog and a busybox: what test functions are made of.
 pub(crate) const IMAGE: &str = "provider-swarm-tests/function:latest";
+/// A server without a watchdog, which knows nothing of health paths.
+pub(crate) const PLAIN: &str = "provider-swarm-tests/plain:latest";
+/// A function whose own health check never succeeds.
+pub(crate) const UNHEALTHY: &str = "provider-swarm-tests/unhealthy:latest";
 /// Nothing at all: what the provider and the gateway are bound into.
 pub(crate) const EMPTY: &str = "provider-swarm-tests/empty:latest";
 
@@ -35,13 +39,22 @@ pub(crate) fn engine() -> &'static Engine {
         lay_out(directory.path());
         let path = [
             "-c",
-            "ENV PATH=/bin",
+            "ENV PATH=/usr/bin:/bin",
             "-c",
-            "ENTRYPOINT [\"/bin/fwatchdog\"]",
+            "ENTRYPOINT [\"/usr/bin/fwatchdog\"]",
             "-c",
             "USER 100",
         ];
         import(&engine, directory.path(), &path, IMAGE);
+        let check = "HEALTHCHECK --interval=1s --timeout=1s --retries=1 CMD exit 1";
+        import(
+            &engine,
+            directory.path(),
+            &[&path[..], &["-c", check]].concat(),
+            UNHEALTHY,
+        );
+        let server = "ENTRYPOINT [\"/bin/busybox\", \"httpd\", \"-f\", \"-p\", \"8080\", \"-h\", \"/home/app\"]";
+        import(&engine, directory.path(), &["-c", server], PLAIN);
         keep_network(&engine);
         engine
     })
@@ -66,51 +79,33 @@ pub(crate) fn built(program: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_BIN_EXE_provider-swarm")).with_file_name(program);
     assert!(
         path.exists(),
-        "{program} is not built: cargo build --workspace"
+        "{program} is not built: cargo build --workspace --all-targets"
     );
     path
 }
 
-/// The root of a function: the watchdog with the libraries that it needs, and a static busybox.
+/// The root of a function: what images of functions hold (images/lay-out), a server for mode http, and the libraries that
+/// programs as tests build them are linked against.
 fn lay_out(root: &Path) {
     let watchdog = built("fwatchdog");
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut lay_out = Command::new(checkout.join("images/lay-out"));
+    lay_out.arg("function").arg(&watchdog).arg(root);
+    let laid_out = lay_out.output().unwrap();
+    assert!(laid_out.status.success(), "{laid_out:?}");
     let put = |from: &Path, to: &str| {
         let to = root.join(to.trim_start_matches('/'));
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
         std::fs::copy(from, to).unwrap();
     };
-    put(&watchdog, "/bin/fwatchdog");
-    put(Path::new("/bin/busybox"), "/bin/busybox");
-    for program in [
-        "cat",
-        "cut",
-        "date",
-        "dd",
-        "echo",
-        "env",
-        "hostname",
-        "head",
-        "printf",
-        "sh",
-        "sha512sum",
-        "sleep",
-        "touch",
-        "tr",
-        "yes",
-    ] {
-        std::os::unix::fs::symlink("busybox", root.join("bin").join(program)).unwrap();
-    }
+    put(&built("examples/handler"), "/bin/handler");
     let needed = Command::new("ldd").arg(&watchdog).output().unwrap();
     for word in String::from_utf8(needed.stdout).unwrap().split_whitespace() {
         if word.starts_with('/') {
             put(Path::new(word), word);
         }
     }
-    for directory in ["tmp", "home/app"] {
-        std::fs::create_dir_all(root.join(directory)).unwrap();
-    }
-    let open = std::os::unix::fs::PermissionsExt::from_mode(0o1777);
-    std::fs::set_permissions(root.join("tmp"), open).unwrap();
+    std::fs::write(root.join("home/app/index.html"), "plain").unwrap();
 }
 
 fn import(engine: &Engine, root: &Path, changes: &[&str], name: &str) {
