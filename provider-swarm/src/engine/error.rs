@@ -5,6 +5,14 @@ use std::time::Duration;
 use faas_http::duration;
 use faas_provider::ProviderError;
 
+/// What managers say while most of them are lost, or another one is about to lead.
+const LEADERLESS: [&str; 4] = [
+    "does not have a leader",
+    "node lost leader status",
+    "raft: node was stopped",
+    "not yet part of a raft cluster",
+];
+
 /// Everything that can go wrong between us and the engine.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -57,9 +65,9 @@ impl Error {
         }
     }
 
-    /// Whether the swarm lost most of its managers. The engine says 500 here.
+    /// Whether the swarm has no leader, or lost it in the middle of this. The engine says 500 here.
     fn is_leaderless(&self) -> bool {
-        matches!(self, Self::Answered { message, .. } if message.contains("does not have a leader"))
+        matches!(self, Self::Answered { message, .. } if LEADERLESS.iter().any(|words| message.contains(words)))
     }
 
     /// Whether somebody else changed the object since it was read. The engine says 500 here, of all things.
@@ -105,6 +113,9 @@ mod tests {
         let error = ProviderError::from(Error::answered(500, body));
         assert_eq!(error.status(), 503);
         assert!(error.to_string().contains("too few managers"), "{error}");
+        let body = br#"{"message":"raft: failed to process the request: node lost leader status"}"#;
+        let error = ProviderError::from(Error::answered(500, body));
+        assert_eq!(error.status(), 503);
         assert_eq!(
             ProviderError::from(Error::answered(500, b"no")).status(),
             500
