@@ -5,6 +5,7 @@ mod local;
 mod process;
 mod proxy;
 mod stream;
+mod swarm;
 mod upstream;
 
 use std::path::PathBuf;
@@ -39,6 +40,8 @@ enum What {
         #[arg(long, default_value_t = 1_000_000)]
         calls: u64,
     },
+    /// provider-swarm: deploying, scaling, two hundred functions. Needs the engine and images that `bench/run` sees to.
+    Swarm,
     /// The function of `http`, in a process of its own.
     #[command(hide = true)]
     Upstream {
@@ -65,6 +68,7 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.what {
         What::Local => local::measure(&arguments.programs).await,
         What::Stream { mebibytes } => stream::measure(&arguments.programs, mebibytes).await,
+        What::Swarm => swarm::measure().await,
         What::Http { watchdog, calls } => proxy::measure(&watchdog, calls).await,
         What::Upstream { port } => upstream::serve(port),
         What::Provider { echo } => stream::provider(&echo).await,
