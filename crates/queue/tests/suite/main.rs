@@ -1,0 +1,13 @@
+//! What every back-end promises, asked of each of them; and what only one of them can be asked.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
+
+mod callbacks;
+mod calls;
+mod dead_letters;
+mod disk;
+mod support;

@@ -1,0 +1,191 @@
+//! Queues to test, calls to put into them, and patience with an end.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use faas_queue::embedded::Limits;
+use faas_queue::{
+    Accepted, Answer, Books, Embedded, InvocationId, NewCall, Queue, QueuedCall, Settlement, State,
+    Taken, Verdict, Work,
+};
+use tempfile::TempDir;
+
+pub(crate) const LEASE: Duration = Duration::from_secs(60);
+pub(crate) const FUNCTION: &str = "f.openfaas-fn";
+
+/// A back-end with nothing in it.
+pub(crate) trait Backend: Sized {
+    async fn with(limits: Limits) -> Self;
+    fn queue(&self) -> &dyn Work;
+    /// Ends whoever works with it, and begins anew.
+    async fn restart(&mut self);
+
+    async fn start() -> Self {
+        Self::with(Limits::default()).await
+    }
+}
+
+pub(crate) struct Disk {
+    pub(crate) directory: TempDir,
+    queue: Option<Embedded>,
+}
+
+impl Backend for Disk {
+    async fn with(limits: Limits) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let queue = Embedded::open(directory.path(), limits).unwrap();
+        Self {
+            directory,
+            queue: Some(queue),
+        }
+    }
+
+    fn queue(&self) -> &dyn Work {
+        self.queue.as_ref().unwrap()
+    }
+
+    async fn restart(&mut self) {
+        drop(self.queue.take());
+        self.queue = Some(opened(self.directory.path()).await);
+    }
+}
+
+/// Opens a directory once whoever had it has let it go.
+pub(crate) async fn opened(directory: &Path) -> Embedded {
+    soon("the directory to be free", async {
+        loop {
+            if let Ok(queue) = Embedded::open(directory, Limits::default()) {
+                return queue;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+}
+
+/// Fails a test that waits for something that never comes.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(Duration::from_secs(30), future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited in vain for {what}"),
+    }
+}
+
+pub(crate) fn call(function: &str) -> QueuedCall {
+    QueuedCall {
+        id: InvocationId::new(),
+        call_id: "c-1".into(),
+        queue: "faas-request".into(),
+        function: function.into(),
+        called: "f".into(),
+        method: "POST".into(),
+        host: "gateway".into(),
+        path: "/a%2Fb".into(),
+        query: Some("x=1".into()),
+        headers: vec![("x-bytes".into(), vec![0xff])],
+        body: Bytes::from_static(b"\0body"),
+        callback_url: None,
+        keep_result: false,
+        accepted_ms: now_ms(),
+        annotations: BTreeMap::new(),
+    }
+}
+
+pub(crate) fn now_ms() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.unwrap().as_millis().try_into().unwrap()
+}
+
+pub(crate) fn new(call: QueuedCall) -> NewCall {
+    NewCall {
+        call,
+        delay: Duration::ZERO,
+        idempotency: None,
+    }
+}
+
+/// Accepts a call and gives it as it was.
+pub(crate) async fn accept(queue: &dyn Work, call: QueuedCall) -> QueuedCall {
+    let accepted = queue.accept(new(call.clone())).await.unwrap();
+    let first = Accepted {
+        id: call.id,
+        duplicate: false,
+    };
+    assert_eq!(accepted, first);
+    call
+}
+
+pub(crate) async fn accept_one(queue: &dyn Work) -> QueuedCall {
+    accept(queue, call(FUNCTION)).await
+}
+
+/// Takes what is due of a function.
+pub(crate) async fn take(queue: &dyn Work, function: &str, most: usize) -> Vec<Taken> {
+    queue
+        .take(&[(function.to_owned(), most)], LEASE)
+        .await
+        .unwrap()
+}
+
+/// Takes one call, once it is due.
+pub(crate) async fn take_one(queue: &dyn Work) -> Taken {
+    soon("a call to be due", async {
+        loop {
+            if let Some(taken) = take(queue, FUNCTION, 1).await.pop() {
+                return taken;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+}
+
+pub(crate) fn settlement(verdict: Verdict, answer: Option<Answer>) -> Settlement {
+    Settlement {
+        verdict,
+        status: answer.as_ref().map(|answer| answer.status),
+        answer,
+        took: Duration::from_millis(12),
+        max_retries: 10,
+    }
+}
+
+pub(crate) fn answer(status: u16) -> Answer {
+    Answer {
+        status,
+        headers: vec![("x-answer".into(), b"1".to_vec())],
+        body: Bytes::from_static(b"answer\0"),
+        truncated: false,
+    }
+}
+
+pub(crate) async fn settle(queue: &dyn Work, taken: &Taken, verdict: Verdict, status: u16) -> bool {
+    let settlement = settlement(verdict, Some(answer(status)));
+    queue.settle(taken, settlement).await.unwrap()
+}
+
+pub(crate) async fn state(queue: &dyn Work, id: InvocationId) -> State {
+    queue.status(id).await.unwrap().unwrap().state
+}
+
+/// The books as they have to be, and that they balance.
+pub(crate) async fn books(queue: &dyn Queue) -> Books {
+    let books = queue.books().await.unwrap();
+    assert_eq!(books.drift(), 0, "{books:?}");
+    books
+}
+
+/// Every case as a test of every back-end.
+macro_rules! of_every_backend {
+    ($($case:ident),* $(,)?) => {
+        mod embedded {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(<crate::support::Disk as crate::support::Backend>::start().await).await;
+            })*
+        }
+    };
+}
+pub(crate) use of_every_backend;
