@@ -1,5 +1,5 @@
 //! Images and compose files, run for real on the tests' own engine.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic)]
 
 mod alerts;
 mod certified;
