@@ -1,15 +1,15 @@
 //! The lines at the ends of calls, written together.
 //!
 //! Under load a write for each call would be a fifth of all system calls, and threads would wait for each other in it.
-//! So a line may wait for others, for [`DELAY`]; a watchdog that is killed with SIGKILL loses so much of them. Every
-//! other entry of the log is written at once.
+//! So a line that follows another within [`DELAY`] waits so long for more; a watchdog that is killed with SIGKILL loses
+//! so much of them. The first after a pause, and every other entry of the log, is written at once.
 
 use std::io::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::log;
 
@@ -28,6 +28,8 @@ pub(crate) struct AccessLog {
 #[derive(Debug, Default)]
 struct Waiting {
     lines: Vec<u8>,
+    /// When lines were written last.
+    written: Option<Instant>,
     /// The second since 1970 of the last line, and how it is written: the same for thousands of lines.
     stamp: (u64, String),
 }
@@ -38,11 +40,12 @@ impl AccessLog {
         let mut waiting = self.waiting();
         let first = waiting.lines.is_empty();
         waiting.push(line);
-        if waiting.lines.len() >= MOST_BYTES {
+        let at_once = waiting.lines.len() >= MOST_BYTES || waiting.is_after_a_pause();
+        if at_once {
             waiting.write();
         }
         drop(waiting);
-        if first {
+        if first && !at_once {
             self.begun.notify_one();
         }
     }
@@ -84,11 +87,16 @@ impl Waiting {
         }
     }
 
+    fn is_after_a_pause(&self) -> bool {
+        self.written.is_none_or(|written| written.elapsed() >= DELAY)
+    }
+
     /// A log that cannot be written is no reason to fail a call.
     fn write(&mut self) {
         if !self.lines.is_empty() {
             let _ = std::io::stderr().lock().write_all(&self.lines);
             self.lines.clear();
+            self.written = Some(Instant::now());
         }
     }
 }
@@ -103,17 +111,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn lines_wait_for_each_other_and_are_then_written() {
+    async fn a_line_after_a_pause_is_written_at_once_and_others_wait_for_each_other() {
         let log = AccessLog::default();
         let adding = async {
+            log.add("GET / - 200 OK");
+            assert_eq!(lines(&log), 0);
             log.add("GET / - 200 OK");
             log.add("GET / - 200 OK");
             tokio::task::yield_now().await;
             assert_eq!(lines(&log), 2);
             sleep(DELAY * 2).await;
             assert_eq!(lines(&log), 0);
+            sleep(DELAY).await;
             log.add("GET / - 200 OK");
-            sleep(DELAY * 2).await;
             assert_eq!(lines(&log), 0);
         };
         tokio::select! {
