@@ -199,7 +199,7 @@ async fn serve_http2<H, F>(
     let service = service_fn(move |request: Request<Incoming>| {
         let (mut head, body) = request.into_parts();
         http2::write_host(&mut head);
-        let answer = handler(Request::from_parts(head, body));
+        let answer = Box::pin(handler(Request::from_parts(head, body)));
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let closing = async { drop(closed.wait_for(|closed| *closed).await) };
@@ -229,7 +229,8 @@ where
     ) {
         let service = service_fn(move |request| {
             let hang_up = HangUp::of(Weak::clone(&self.caller));
-            let answered = watched_answer(self.handler.clone(), request, hang_up);
+            // In a box, or several kilobytes would be copied each time that it is handed on.
+            let answered = Box::pin(watched_answer(self.handler.clone(), request, hang_up));
             let answer = answer_in_time(answered, self.deadline.clone(), self.limit);
             let (deadline, tunnels) = (self.deadline.clone(), self.tunnels.clone());
             async move {
