@@ -88,7 +88,8 @@ impl Waiting {
     }
 
     fn is_after_a_pause(&self) -> bool {
-        self.written.is_none_or(|written| written.elapsed() >= DELAY)
+        self.written
+            .is_none_or(|written| written.elapsed() >= DELAY)
     }
 
     /// A log that cannot be written is no reason to fail a call.

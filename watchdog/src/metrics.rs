@@ -1,18 +1,13 @@
 //! What is counted, under the names that dashboards know, and the page that shows it.
 
-use std::convert::Infallible;
-use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderValue, Method, Request, StatusCode};
-use http_body_util::BodyExt;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
     HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
-use tower::{ServiceExt, service_fn};
-use tower_http::compression::Compression;
 
 use crate::answer::{self, Response};
 
@@ -66,14 +61,9 @@ impl Metrics {
         self.in_flight.get()
     }
 
-    /// The answer of the metrics port, packed for those who ask for that.
-    pub(crate) async fn page<B>(self: Arc<Self>, request: Request<B>) -> Response {
-        let answer = service_fn(async |request| Ok::<_, Infallible>(self.answer(&request)));
-        let Ok(response) = Compression::new(answer).oneshot(request).await;
-        response.map(|body| body.map_err(io::Error::other).boxed_unsync())
-    }
-
-    fn answer<B>(&self, request: &Request<B>) -> Response {
+    /// The answer of the metrics port. As it is, also for those who would take it packed: a packer of a page that is asked
+    /// for a few times a minute would be in every function's image.
+    pub(crate) fn page<B>(&self, request: &Request<B>) -> Response {
         if request.uri().path() != "/metrics" {
             return answer::not_found();
         }

@@ -247,7 +247,7 @@ async fn serve_metrics(listener: TcpListener, metrics: Arc<Metrics>) {
         write_timeout: Some(METRICS_TIMEOUT),
         tunnels: watch::channel(()).1,
     };
-    let handler = move |request| Arc::clone(&metrics).page(request);
+    let handler = move |request| std::future::ready(metrics.page(&request));
     server
         .run(listener, handler, std::future::pending(), None)
         .await;

@@ -1,7 +1,5 @@
 //! The metrics page.
 
-use std::process::Command;
-
 use crate::caller::Caller;
 use crate::support::{Watchdog, free_port, wait_until};
 
@@ -92,27 +90,4 @@ fn the_page_is_all_there_is_on_its_port() {
         (200, Some(format))
     );
     assert!(caller.is_closed(), "after half a second");
-}
-
-#[test]
-fn the_page_is_packed_for_those_who_ask() {
-    let port = free_port();
-    let _watchdog = Watchdog::with("cat", &[("metrics_port", &port.to_string())]);
-    let plain = page(port);
-    let mut caller = Caller::connect(port);
-    let headers = ["Accept-Encoding: br;q=1.0, gzip;q=0.5"];
-    caller.send("GET", "/metrics", &headers, b"");
-    let answer = caller.answer();
-    assert_eq!(answer.header("Content-Encoding"), Some("gzip"));
-    assert!(answer.body.len() < plain.len() / 2);
-    let format = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
-    assert_eq!(answer.header("Content-Type"), Some(format));
-    let packed = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(packed.path(), answer.body).unwrap();
-    let unpack = Command::new("gzip")
-        .arg("-dc")
-        .stdin(packed.reopen().unwrap())
-        .output();
-    let text = String::from_utf8(unpack.unwrap().stdout).unwrap();
-    assert!(text.contains("\nhttp_requests_in_flight 0\n"), "{text}");
 }
