@@ -28,8 +28,8 @@ use crate::workers::{Seat, Workers};
 /// Longest request line and headers; more is answered 431.
 pub(crate) const HEADER_LIMIT_BYTES: usize = 1024 * 1024 + 4096;
 
-/// Most headers of a request; more is answered 431.
-const MOST_HEADERS: usize = 2000;
+/// Most headers of a request; more is answered 431. The library sets aside 64 bytes for each, for every request.
+const MOST_HEADERS: usize = 1000;
 
 /// Pause after a failed accept (out of descriptors, say), so that the failure does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
