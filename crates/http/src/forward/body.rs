@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use super::connect::is_silence;
+use super::pool::Lease;
 use super::upstream::InFlight;
 
 /// What a body ends with when it may not end cleanly.
@@ -107,6 +108,8 @@ struct Inner {
     /// Whether the answer has begun: from then on only its own silence counts. Who talks both ways at once may pause.
     answered: AtomicBool,
     given_up: AtomicBool,
+    /// Whether all of it has been read.
+    ended: AtomicBool,
     /// Whoever reads the body, to be told that.
     reader: AtomicWaker,
 }
@@ -129,6 +132,7 @@ impl Held {
             fared: AtomicU8::new(0),
             answered: AtomicBool::new(false),
             given_up: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             reader: AtomicWaker::new(),
         }))
     }
@@ -136,6 +140,11 @@ impl Held {
     /// Lets the caller be silent from now on.
     pub(super) fn answered(&self) {
         self.0.answered.store(true, Ordering::Release);
+    }
+
+    /// Whether there is nothing of it left to send.
+    pub(super) fn has_ended(&self) -> bool {
+        self.0.ended.load(Ordering::Acquire) || self.lend().is_end_stream()
     }
 
     /// To be kept with the answer.
@@ -190,7 +199,10 @@ impl HttpBody for Lent {
                 fared(3);
                 Poll::Ready(Some(Err(Broken::Short)))
             }
-            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(None) => {
+                self.0.ended.store(true, Ordering::Release);
+                Poll::Ready(None)
+            }
             Poll::Pending if self.0.answered.load(Ordering::Acquire) => Poll::Pending,
             Poll::Pending => patience.poll_over(cx).map(|broken| {
                 fared(2);
@@ -225,6 +237,10 @@ pub(super) struct Streamed {
     patience: Patience,
     sized: bool,
     in_flight: InFlight,
+    /// The connection that it comes over, where this call drives it; after the body, which is complete then.
+    lease: Option<Lease>,
+    /// How it broke off, to be told next.
+    broken: Option<Broken>,
     _given_up: Option<GiveUp>,
 }
 
@@ -235,6 +251,7 @@ impl Streamed {
         silence: Option<Duration>,
         sized: bool,
         in_flight: InFlight,
+        lease: Option<Lease>,
         given_up: Option<GiveUp>,
     ) -> Self {
         Self {
@@ -242,7 +259,22 @@ impl Streamed {
             patience: Patience::new(silence),
             sized,
             in_flight,
+            lease,
+            broken: None,
             _given_up: given_up,
+        }
+    }
+}
+
+impl Streamed {
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        match &mut self.lease {
+            Some(lease) if frame.is_pending() => {
+                lease.drive(cx);
+                Pin::new(&mut self.body).poll_frame(cx)
+            }
+            _ => frame,
         }
     }
 }
@@ -255,28 +287,32 @@ impl HttpBody for Streamed {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        match Pin::new(&mut self.body).poll_frame(cx) {
+        if let Some(broken) = self.broken.take() {
+            return Poll::Ready(Some(Err(broken)));
+        }
+        let broken = match self.poll_body(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.patience.progress();
-                Poll::Ready(Some(Ok(frame)))
+                return Poll::Ready(Some(Ok(frame)));
             }
             Poll::Ready(Some(Err(error))) => {
                 if is_silence(&error) {
                     self.in_flight.upstream().eject();
                 }
-                tracing::warn!(%error, "an upstream broke in the middle of its answer; the caller's connection is cut");
-                Poll::Ready(Some(Err(Broken::Source(error.into()))))
+                Broken::Source(error.into())
             }
-            Poll::Ready(None) if self.sized && is_short(&self.body) => {
-                tracing::warn!("an upstream ended its answer early; the caller's is broken off");
-                Poll::Ready(Some(Err(Broken::Short)))
-            }
-            Poll::Ready(None) => Poll::Ready(None),
-            Poll::Pending => self.patience.poll_over(cx).map(|broken| {
-                tracing::warn!(%broken, "an upstream fell silent in the middle of its answer; the caller's connection is cut");
-                Some(Err(broken))
-            }),
-        }
+            Poll::Ready(None) if self.sized && is_short(&self.body) => Broken::Short,
+            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Pending => match self.patience.poll_over(cx) {
+                Poll::Ready(broken) => broken,
+                Poll::Pending => return Poll::Pending,
+            },
+        };
+        tracing::warn!(%broken, "an upstream broke off in the middle of its answer; the caller's connection is cut");
+        // Whoever sends it on first sends what it has, when it finds nothing more.
+        self.broken = Some(broken);
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn is_end_stream(&self) -> bool {

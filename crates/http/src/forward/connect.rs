@@ -1,4 +1,4 @@
-//! Connections to upstreams that know whether they have served a call before.
+//! Opening connections to upstreams, and those shared by calls of HTTP/2, which know whether they have served one before.
 
 use std::io;
 use std::pin::Pin;
@@ -8,12 +8,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use http::uri::{self, Authority, PathAndQuery, Scheme};
 use http::{Extensions, Uri};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower::Service;
+
+use super::lost::Lost;
 
 /// How often the other side of a quiet connection is asked, by its system, whether it is still there.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
@@ -58,6 +61,17 @@ impl Connector {
         inner.set_keepalive_interval(Some(PROBE_INTERVAL));
         Self(inner)
     }
+
+    /// Opens a connection.
+    pub(super) async fn open(&self, authority: &Authority) -> Result<TokioIo<TcpStream>, Lost> {
+        let mut uri = uri::Parts::default();
+        uri.scheme = Some(Scheme::HTTP);
+        uri.authority = Some(authority.clone());
+        uri.path_and_query = Some(PathAndQuery::from_static("/"));
+        let uri = Uri::from_parts(uri).map_err(|error| Lost::Unreachable(error.into()))?;
+        let opened = self.0.clone().call(uri).await;
+        opened.map_err(|error| Lost::Unreachable(error.into()))
+    }
 }
 
 impl Service<Uri> for Connector {
@@ -80,7 +94,7 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// An open connection.
+/// An open connection that calls share.
 pub(super) struct Opened {
     stream: TokioIo<TcpStream>,
     served: Served,

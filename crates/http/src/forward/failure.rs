@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use hyper_util::client::legacy::Error as ClientError;
 
 use super::Upstream;
 use super::body::Fared;
+use super::lost::Lost;
 
 /// Why a call got no answer from upstream.
 #[derive(Debug, thiserror::Error)]
@@ -78,28 +78,16 @@ impl Failure {
     }
 }
 
-/// Puts a name to an error of the client.
-pub(super) fn failure(error: &ClientError, upstream: &Upstream, fared: Fared) -> Failure {
+/// Puts a name to a try that came to nothing.
+pub(super) fn failure(lost: &Lost, upstream: &Upstream, fared: Fared) -> Failure {
     let authority = upstream.authority().to_string();
+    let reason = lost.reason();
     match fared {
         Fared::CallerSilent => Failure::CallerSilent,
         Fared::CallerGone => Failure::CallerGone,
-        Fared::Untouched | Fared::Sent if error.is_connect() => Failure::Unreachable {
-            authority,
-            reason: innermost(error),
-        },
-        Fared::Untouched | Fared::Sent => Failure::Broken {
-            authority,
-            reason: innermost(error),
-        },
+        Fared::Untouched | Fared::Sent if lost.is_connect() => {
+            Failure::Unreachable { authority, reason }
+        }
+        Fared::Untouched | Fared::Sent => Failure::Broken { authority, reason },
     }
-}
-
-/// The last of an error's causes, which is the one that says something (`connection refused`).
-fn innermost(error: &ClientError) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
 }

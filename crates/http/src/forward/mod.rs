@@ -9,6 +9,9 @@ mod body;
 mod connect;
 mod failure;
 mod headers;
+mod line;
+mod lost;
+mod pool;
 mod upgrade;
 mod upstream;
 
@@ -17,23 +20,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use axum::body::Body;
-use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme, Uri};
-use http::{Request, Response, StatusCode, Version};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use hyper_util::client::legacy::{Client, Error as ClientError};
+use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
 
 use crate::PeerAddr;
 use crate::http2;
-use body::{Fared, GiveUp, Held, Lent, Streamed};
+use body::{Fared, Held, Lent, Streamed};
 use connect::{Connector, Served, is_silence};
 pub use failure::Failure;
 use failure::failure;
 pub use headers::{FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, REMAINING_MS};
+use lost::Lost;
+use pool::{Lease, Pool};
 use upgrade::Asked;
 pub use upgrade::Tunnel;
 use upstream::InFlight;
@@ -46,12 +51,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const TCP_SILENCE: Duration = Duration::from_secs(4);
 /// How long an idle connection is kept. Shorter than any watchdog keeps its side (30 s), so that it is seldom stale.
 const POOL_IDLE: Duration = Duration::from_secs(20);
-/// Largest response head; more is [`Failure::Broken`]. Bounds memory against an upstream that never ends its headers.
-const HEAD_LIMIT_BYTES: usize = 1024 * 1024;
 /// How often one upstream may refuse a call over HTTP/2 before the caller is told.
 const MOST_REFUSALS: u32 = 3;
-/// Most headers of a response; more is [`Failure::Broken`].
-const MOST_HEADERS: usize = 2000;
 
 /// What hops do differently.
 #[derive(Clone, Copy, Debug)]
@@ -90,11 +91,17 @@ impl Default for Manner {
 /// Forwards calls. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Forwarder {
-    client: Client<Connector, Lent>,
+    pool: Arc<Pool>,
     multiplexed: Client<Connector, Lent>,
     silence: Option<Duration>,
     keep_host: bool,
     protocol: Protocol,
+}
+
+/// What an upstream answered, and the connection that the rest comes over, where it is this call's alone.
+struct Answer {
+    response: Response<Incoming>,
+    lease: Option<Lease>,
 }
 
 impl Forwarder {
@@ -107,17 +114,10 @@ impl Forwarder {
     /// The same with something done differently.
     #[must_use]
     pub fn in_manner(silence: Option<Duration>, manner: Manner) -> Self {
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(manner.idle)
-            .http1_title_case_headers(true)
-            .http1_max_buf_size(HEAD_LIMIT_BYTES)
-            .http1_max_headers(MOST_HEADERS)
-            .build(Connector::new(CONNECT_TIMEOUT, TCP_SILENCE));
+        let connector = Connector::new(CONNECT_TIMEOUT, TCP_SILENCE);
         Self {
-            client,
-            multiplexed: multiplexed(manner.idle),
+            pool: Pool::new(connector.clone(), manner.idle),
+            multiplexed: multiplexed(connector, manner.idle),
             silence,
             keep_host: manner.keep_host,
             protocol: manner.protocol,
@@ -158,11 +158,10 @@ impl Forwarder {
 
         let body = Held::new(body, self.silence);
         let answer = async {
-            let (response, upstream, in_flight) = self
+            let (answer, upstream, in_flight) = self
                 .try_each(&parts, &body, upstreams, target, deadline)
                 .await?;
-            let given_up = http2.then(|| body.give_up());
-            self.incoming(response, asked, upstream, in_flight, given_up)
+            self.incoming(answer, asked, &body, upstream, in_flight)
         };
         match deadline {
             None => answer.await,
@@ -189,11 +188,7 @@ impl Forwarder {
         upstreams: &'a [Arc<Upstream>],
         target: &str,
         deadline: Option<Instant>,
-    ) -> Result<(Response<Incoming>, &'a Upstream, InFlight), Failure> {
-        let client = match parts.version {
-            Version::HTTP_2 => &self.multiplexed,
-            _ => &self.client,
-        };
+    ) -> Result<(Answer, &'a Upstream, InFlight), Failure> {
         let mut tried = Vec::new();
         let mut refused = 0;
         let mut last = Failure::NoUpstream;
@@ -201,19 +196,18 @@ impl Forwarder {
             let in_flight = upstream.enter();
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let request = outgoing(parts, body.lend(), upstream, target, left)?;
-            let error = match client.request(request).await {
-                Ok(response) => {
-                    Served::note(response.extensions());
+            let lost = match self.ask(upstream, request).await {
+                Ok(answer) => {
                     body.answered();
-                    return Ok((response, upstream, in_flight));
+                    return Ok((answer, upstream, in_flight));
                 }
-                Err(error) => error,
+                Err(lost) => lost,
             };
-            last = failure(&error, upstream, body.fared());
-            if is_silence(&error) {
+            last = failure(&lost, upstream, body.fared());
+            if is_silence(lost.error()) {
                 upstream.eject();
             }
-            match again(&last, &error, parts, body.fared()) {
+            match again(&last, &lost, &parts.method, body.fared()) {
                 Again::No => return Err(last),
                 Again::Refused if refused == MOST_REFUSALS => return Err(last),
                 Again::Refused => refused += 1,
@@ -221,6 +215,7 @@ impl Forwarder {
                     tracing::debug!(?upstream, "an idle connection had been closed; trying anew");
                 }
                 Again::Elsewhere => {
+                    let error = lost.error();
                     tracing::debug!(?upstream, %error, "an upstream cannot be reached; trying another");
                     upstream.eject();
                     tried.push(Arc::clone(upstream));
@@ -230,14 +225,37 @@ impl Forwarder {
         Err(last)
     }
 
+    /// One try at one upstream.
+    async fn ask(&self, upstream: &Upstream, request: Request<Lent>) -> Result<Answer, Lost> {
+        if request.version() == Version::HTTP_2 {
+            let response = self.multiplexed.request(request).await;
+            let response = response.map_err(Lost::Shared)?;
+            Served::note(response.extensions());
+            return Ok(Answer {
+                response,
+                lease: None,
+            });
+        }
+        let mut line = self.pool.line(upstream.authority()).await?;
+        let response = line.send(request).await?;
+        Ok(Answer {
+            response,
+            lease: Some(self.pool.lease(line)),
+        })
+    }
+
     fn incoming(
         &self,
-        mut response: Response<Incoming>,
+        answer: Answer,
         asked: Option<Asked>,
+        sent: &Held,
         upstream: &Upstream,
         in_flight: InFlight,
-        given_up: Option<GiveUp>,
     ) -> Result<Response<Body>, Failure> {
+        let Answer {
+            mut response,
+            mut lease,
+        } = answer;
         let mut tunnel = None;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let granted = asked.and_then(|asked| asked.granted(&mut response));
@@ -245,9 +263,16 @@ impl Forwarder {
         } else {
             headers::for_caller(response.headers_mut());
         }
+        let given_up = lease.is_none().then(|| sent.give_up());
+        // Whoever reads the answer drives the connection, and may be slow at it: no upload waits for that.
+        if (tunnel.is_some() || !sent.has_ended())
+            && let Some(lease) = lease.take()
+        {
+            lease.detach();
+        }
         let (parts, body) = response.into_parts();
         let sized = parts.headers.contains_key(CONTENT_LENGTH);
-        let body = Streamed::new(body, self.silence, sized, in_flight, given_up);
+        let body = Streamed::new(body, self.silence, sized, in_flight, lease, given_up);
         let mut answer = Response::new(Body::new(body));
         *answer.status_mut() = parts.status;
         *answer.headers_mut() = parts.headers;
@@ -284,37 +309,18 @@ enum Again {
     Elsewhere,
 }
 
-fn again(failure: &Failure, error: &ClientError, parts: &Parts, fared: Fared) -> Again {
+fn again(failure: &Failure, lost: &Lost, method: &Method, fared: Fared) -> Again {
     match failure {
         _ if fared != Fared::Untouched => Again::No,
         Failure::Unreachable { .. } => Again::Elsewhere,
-        Failure::Broken { .. } if is_refusal(error) => Again::Refused,
-        // RFC 9112, section 9.3.1: only what is safe to repeat, and only where it was not the first on its connection.
-        Failure::Broken { .. }
-            if parts.method.is_safe() && Served::before(error.connect_info()) =>
-        {
-            Again::Anew
-        }
+        Failure::Broken { .. } if lost.is_refusal() => Again::Refused,
+        Failure::Broken { .. } if lost.is_stale(method) => Again::Anew,
         _ => Again::No,
     }
 }
 
-/// Whether an upstream promises that nothing of the call was done (RFC 9113, section 8.7).
-fn is_refusal(error: &ClientError) -> bool {
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<h2::Error>() {
-            let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
-            let going = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
-            return error.is_remote() && (refused || going);
-        }
-        cause = error.source();
-    }
-    false
-}
-
 /// A client that speaks HTTP/2 from the first byte.
-fn multiplexed(idle: Duration) -> Client<Connector, Lent> {
+fn multiplexed(connector: Connector, idle: Duration) -> Client<Connector, Lent> {
     Client::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
@@ -325,7 +331,7 @@ fn multiplexed(idle: Duration) -> Client<Connector, Lent> {
         .http2_initial_connection_window_size(http2::ALL_WINDOWS_BYTES)
         .http2_keep_alive_interval(http2::ALIVE_INTERVAL)
         .http2_keep_alive_timeout(http2::ALIVE_TIMEOUT)
-        .build(Connector::new(CONNECT_TIMEOUT, TCP_SILENCE))
+        .build(connector)
 }
 
 fn outgoing(
@@ -340,18 +346,29 @@ fn outgoing(
         "" => PathAndQuery::try_from(target),
         prefix => PathAndQuery::try_from(format!("{prefix}{target}")),
     };
-    let uri = Uri::builder()
-        .scheme(Scheme::HTTP)
-        .authority(upstream.authority().clone())
-        .path_and_query(path.map_err(|_| bad())?)
-        .build()
-        .map_err(|_| bad())?;
+    let path = path.map_err(|_| bad())?;
+    let http2 = parts.version == Version::HTTP_2;
+    let uri = if http2 {
+        Uri::builder()
+            .scheme(Scheme::HTTP)
+            .authority(upstream.authority().clone())
+            .path_and_query(path)
+            .build()
+            .map_err(|_| bad())?
+    } else {
+        Uri::from(path)
+    };
     // Said aloud, because the library takes a GET without a length for one without a body.
-    let chunked = parts.version != Version::HTTP_2 && body.size_hint().exact().is_none();
+    let chunked = !http2 && body.size_hint().exact().is_none();
     let mut request = Request::new(body);
     *request.method_mut() = parts.method.clone();
     *request.uri_mut() = uri;
+    *request.version_mut() = parts.version;
     *request.headers_mut() = parts.headers.clone();
+    if !http2 && !parts.headers.contains_key(HOST) {
+        let host = HeaderValue::from_str(upstream.host()).map_err(|_| bad())?;
+        request.headers_mut().insert(HOST, host);
+    }
     headers::set_remaining(request.headers_mut(), left);
     if chunked {
         let chunked = HeaderValue::from_static("chunked");

@@ -65,6 +65,14 @@ impl Upstream {
         &self.authority
     }
 
+    /// What `Host` says where it is the upstream's: the port of the scheme is left out.
+    pub(super) fn host(&self) -> &str {
+        match self.authority.port_u16() {
+            Some(80) => self.authority.host(),
+            _ => self.authority.as_str(),
+        }
+    }
+
     /// What all its paths start with; empty for most.
     #[must_use]
     pub fn prefix(&self) -> &str {

@@ -3,6 +3,7 @@
 
 mod answers;
 mod balance;
+mod connections;
 mod failures;
 mod hang_up;
 mod http2;
