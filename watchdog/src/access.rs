@@ -1,13 +1,13 @@
 //! The line that is logged at the end of a call, in the modes of the other program.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use http::header::USER_AGENT;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use tokio::time::Instant;
 
 use crate::access_log::AccessLog;
-use crate::config::Config;
 use crate::log;
 use crate::request::Call;
 use crate::watchdog::App;
@@ -15,8 +15,8 @@ use crate::watchdog::App;
 /// Writes its line when dropped, however the call ends. The probes of an orchestrator get none.
 pub(crate) struct Access {
     log: Arc<AccessLog>,
-    /// Method and target, and the call's id in its brackets.
-    texts: Option<(String, String)>,
+    /// What was called; none for a probe.
+    called: Option<Called>,
     started: Instant,
     /// How the status goes on in words, in mode http.
     pub(crate) reason: Option<&'static str>,
@@ -25,6 +25,13 @@ pub(crate) struct Access {
     /// 499 until there is an answer: nobody was there for one.
     pub(crate) status: u16,
     pub(crate) bytes: u64,
+}
+
+struct Called {
+    method: Method,
+    target: String,
+    /// The call's id, where it is logged.
+    id: Option<Option<HeaderValue>>,
 }
 
 impl Access {
@@ -40,12 +47,16 @@ impl Access {
         headers: &HeaderMap,
         started: Instant,
     ) -> Self {
-        let agent = headers.get(USER_AGENT).map(|agent| agent.as_bytes());
+        let agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
         let probed = agent.is_some_and(|agent| agent.starts_with(b"kube-probe"));
-        let what = || format!("{method} {}", log::excerpt(target.as_bytes()));
+        let logged = app.config.log_callid;
         Self {
             log: Arc::clone(&app.access_log),
-            texts: (!probed).then(|| (what(), id(&app.config, headers))),
+            called: (!probed).then(|| Called {
+                method: method.clone(),
+                target: target.to_owned(),
+                id: logged.then(|| headers.get("x-call-id").cloned()),
+            }),
             started,
             reason: None,
             measure: "ContentLength",
@@ -53,27 +64,34 @@ impl Access {
             bytes: 0,
         }
     }
-}
 
-fn id(config: &Config, headers: &HeaderMap) -> String {
-    if !config.log_callid {
-        return String::new();
+    /// `GET / - 200 OK - ContentLength: 6B (0.0012s) [id]`
+    fn write(&self, called: &Called, line: &mut Vec<u8>) -> io::Result<()> {
+        write!(line, "{} ", called.method)?;
+        log::write_excerpt(called.target.as_bytes(), line);
+        write!(line, " - {}", self.status)?;
+        if let Some(reason) = self.reason {
+            write!(line, " {reason}")?;
+        }
+        let seconds = self.started.elapsed().as_secs_f64();
+        let size = size(self.bytes);
+        write!(line, " - {}: {size} ({seconds:.4}s)", self.measure)?;
+        if let Some(id) = &called.id {
+            line.extend_from_slice(b" [");
+            log::write_excerpt(id.as_ref().map_or(b"none", HeaderValue::as_bytes), line);
+            line.push(b']');
+        }
+        Ok(())
     }
-    let id = headers.get("x-call-id").map(|id| id.as_bytes());
-    format!(" [{}]", log::excerpt(id.unwrap_or(b"none")))
 }
 
 impl Drop for Access {
     fn drop(&mut self) {
-        if let Some((what, id)) = &self.texts {
-            let (status, size) = (self.status, size(self.bytes));
-            let reason = self
-                .reason
-                .map_or(String::new(), |reason| format!(" {reason}"));
-            let measure = self.measure;
-            let seconds = self.started.elapsed().as_secs_f64();
-            let line = format!("{what} - {status}{reason} - {measure}: {size} ({seconds:.4}s){id}");
-            self.log.add(&line);
+        if let Some(called) = &self.called {
+            self.log.add(|line| {
+                // Memory takes all that is written to it.
+                let _ = self.write(called, line);
+            });
         }
     }
 }

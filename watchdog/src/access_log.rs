@@ -35,11 +35,11 @@ struct Waiting {
 }
 
 impl AccessLog {
-    /// Adds one line, without its end.
-    pub(crate) fn add(&self, line: &str) {
+    /// Adds one line, which `write` appends without its end.
+    pub(crate) fn add(&self, write: impl FnOnce(&mut Vec<u8>)) {
         let mut waiting = self.waiting();
         let first = waiting.lines.is_empty();
-        waiting.push(line);
+        waiting.push(write);
         let at_once = waiting.lines.len() >= MOST_BYTES || waiting.is_after_a_pause();
         if at_once {
             waiting.write();
@@ -76,15 +76,15 @@ impl Drop for AccessLog {
 }
 
 impl Waiting {
-    fn push(&mut self, line: &str) {
+    fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let second = now.map_or(0, |now| now.as_secs());
         if self.stamp.0 != second || self.stamp.1.is_empty() {
             self.stamp = (second, log::timestamp());
         }
-        for text in [self.stamp.1.as_str(), line, "\n"] {
-            self.lines.extend_from_slice(text.as_bytes());
-        }
+        self.lines.extend_from_slice(self.stamp.1.as_bytes());
+        write(&mut self.lines);
+        self.lines.push(b'\n');
     }
 
     fn is_after_a_pause(&self) -> bool {
@@ -106,6 +106,10 @@ impl Waiting {
 mod tests {
     use super::*;
 
+    fn add(log: &AccessLog, text: &str) {
+        log.add(|line| line.extend_from_slice(text.as_bytes()));
+    }
+
     fn lines(log: &AccessLog) -> usize {
         let waiting = log.waiting();
         waiting.lines.iter().filter(|byte| **byte == b'\n').count()
@@ -115,16 +119,16 @@ mod tests {
     async fn a_line_after_a_pause_is_written_at_once_and_others_wait_for_each_other() {
         let log = AccessLog::default();
         let adding = async {
-            log.add("GET / - 200 OK");
+            add(&log, "GET / - 200 OK");
             assert_eq!(lines(&log), 0);
-            log.add("GET / - 200 OK");
-            log.add("GET / - 200 OK");
+            add(&log, "GET / - 200 OK");
+            add(&log, "GET / - 200 OK");
             tokio::task::yield_now().await;
             assert_eq!(lines(&log), 2);
             sleep(DELAY * 2).await;
             assert_eq!(lines(&log), 0);
             sleep(DELAY).await;
-            log.add("GET / - 200 OK");
+            add(&log, "GET / - 200 OK");
             assert_eq!(lines(&log), 0);
         };
         tokio::select! {
@@ -137,7 +141,7 @@ mod tests {
     fn what_waits_is_bounded() {
         let log = AccessLog::default();
         for _ in 0..100 {
-            log.add(&"a".repeat(10_000));
+            add(&log, &"a".repeat(10_000));
             assert!(log.waiting().lines.len() < MOST_BYTES);
         }
     }

@@ -9,18 +9,18 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::sync::Weak;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::BodyExt;
 use tokio::io::Interest;
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::Instant;
 
+use crate::alarm::Alarm;
 use crate::answer::{Body, Response};
 use crate::connection::Answering;
 
@@ -29,41 +29,105 @@ const INTERVAL: Duration = Duration::from_millis(250);
 /// How long a caller has to be gone. One that closed its side only is first told what was wrong with its body.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The watch over one call's connection.
-pub(crate) struct HangUp {
+/// What the watches over calls that follow each other on a connection have in common.
+#[derive(Clone)]
+pub(crate) struct Caller {
     connection: Weak<OwnedWriteHalf>,
-    next: Option<Pin<Box<Sleep>>>,
-    gone_since: Option<Instant>,
+    /// The alarm, between two calls.
+    alarm: Arc<Mutex<Option<Alarm>>>,
 }
 
-impl HangUp {
-    pub(crate) fn of(connection: Weak<OwnedWriteHalf>) -> Self {
+impl Caller {
+    pub(crate) fn at(connection: Weak<OwnedWriteHalf>) -> Self {
         Self {
             connection,
-            next: None,
+            alarm: Arc::default(),
+        }
+    }
+
+    fn alarm(&self, act: impl FnOnce(&mut Option<Alarm>) -> Option<Alarm>) -> Option<Alarm> {
+        act(&mut self.alarm.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The watch over one call: whether its caller is there, and its answer not too late.
+pub(crate) struct Watch {
+    caller: Caller,
+    alarm: Option<Alarm>,
+    /// When the connection is looked at next.
+    next: Instant,
+    gone_since: Option<Instant>,
+    /// When the answer has to have begun.
+    end: Option<Instant>,
+}
+
+/// Why a call is over before its answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Over {
+    #[error("no answer within write_timeout")]
+    TooLate,
+    #[error(transparent)]
+    CallerGone(#[from] Gone),
+}
+
+impl Watch {
+    /// Watches a call from `now` on.
+    pub(crate) fn over(caller: Caller, now: Instant, end: Option<Instant>) -> Self {
+        let next = now + INTERVAL;
+        let alarm = caller
+            .alarm(Option::take)
+            .unwrap_or_else(|| Alarm::at(next));
+        Self {
+            caller,
+            alarm: Some(alarm),
+            next,
             gone_since: None,
+            end,
         }
     }
 
-    /// Ends once the caller is gone.
-    pub(crate) async fn seen(&mut self) {
-        std::future::poll_fn(|cx| self.poll_seen(cx)).await;
+    /// Ends when there is nobody to answer, or it is too late for that.
+    pub(crate) async fn seen(&mut self) -> Over {
+        std::future::poll_fn(|cx| self.poll_seen(cx)).await
     }
 
-    fn poll_seen(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// The answer has begun: it may take longer.
+    pub(crate) fn answered(&mut self) {
+        self.end = None;
+    }
+
+    fn poll_seen(&mut self, cx: &mut Context<'_>) -> Poll<Over> {
         loop {
-            let next = self.next.get_or_insert_with(|| Box::pin(sleep(INTERVAL)));
-            ready!(next.as_mut().poll(cx));
-            next.as_mut().reset(Instant::now() + INTERVAL);
-            if !is_closed(&self.connection) {
-                self.gone_since = None;
-                continue;
+            let next = self.end.map_or(self.next, |end| end.min(self.next));
+            let Some(alarm) = &mut self.alarm else {
+                return Poll::Pending;
+            };
+            alarm.set(next);
+            ready!(alarm.poll(cx));
+            let now = Instant::now();
+            if self.end.is_some_and(|end| end <= now) {
+                return Poll::Ready(Over::TooLate);
             }
-            let since = *self.gone_since.get_or_insert_with(Instant::now);
-            if since.elapsed() >= GRACE {
-                return Poll::Ready(());
+            if self.next <= now && self.looks_gone(now) {
+                return Poll::Ready(Gone.into());
             }
         }
+    }
+
+    fn looks_gone(&mut self, now: Instant) -> bool {
+        self.next = now + INTERVAL;
+        if !is_closed(&self.caller.connection) {
+            self.gone_since = None;
+            return false;
+        }
+        now - *self.gone_since.get_or_insert(now) >= GRACE
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let alarm = self.alarm.take();
+        self.caller.alarm(|kept| std::mem::replace(kept, alarm));
     }
 }
 
@@ -88,23 +152,37 @@ impl fmt::Display for Gone {
 
 impl std::error::Error for Gone {}
 
-/// The same answer, broken off when its caller is gone.
-pub(crate) fn watched(response: Response, hang_up: HangUp, answering: Answering) -> Response {
-    response.map(|body| {
-        let watched = Watched {
-            body,
-            hang_up,
-            _answering: answering,
-        };
-        watched.boxed_unsync()
-    })
+/// The body of an answer, broken off when its caller is gone.
+pub(crate) struct Watched {
+    body: Body,
+    /// None where nobody needs to look.
+    watch: Option<Watch>,
+    /// Only its drop matters.
+    _answering: Option<Answering>,
 }
 
-struct Watched {
-    body: Body,
-    hang_up: HangUp,
-    /// Only its drop matters.
-    _answering: Answering,
+impl Watched {
+    /// The same answer, watched.
+    pub(crate) fn answer(
+        response: Response,
+        watch: Watch,
+        answering: Answering,
+    ) -> http::Response<Self> {
+        response.map(|body| Self {
+            body,
+            watch: Some(watch),
+            _answering: Some(answering),
+        })
+    }
+
+    /// The same answer, unwatched.
+    pub(crate) fn unwatched(response: Response) -> http::Response<Self> {
+        response.map(|body| Self {
+            body,
+            watch: None,
+            _answering: None,
+        })
+    }
 }
 
 impl HttpBody for Watched {
@@ -118,8 +196,12 @@ impl HttpBody for Watched {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             return Poll::Ready(frame);
         }
-        ready!(self.hang_up.poll_seen(cx));
-        Poll::Ready(Some(Err(io::Error::other(Gone))))
+        match &mut self.watch {
+            Some(watch) => watch
+                .poll_seen(cx)
+                .map(|over| Some(Err(io::Error::other(over)))),
+            None => Poll::Pending,
+        }
     }
 
     fn is_end_stream(&self) -> bool {

@@ -5,6 +5,7 @@ mod log;
 
 mod access;
 mod access_log;
+mod alarm;
 mod answer;
 mod command_line;
 mod config;

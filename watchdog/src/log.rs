@@ -39,18 +39,25 @@ pub(crate) fn output(label: &str, text: &[u8]) {
 
 /// Text from a request made fit for a line: no control characters, no endless targets.
 pub(crate) fn excerpt(text: &[u8]) -> String {
-    let mut line = String::new();
-    for character in String::from_utf8_lossy(text)
-        .chars()
-        .take(LONGEST_EXCERPT_CHARS)
-    {
+    let mut line = Vec::new();
+    write_excerpt(text, &mut line);
+    String::from_utf8_lossy(&line).into_owned()
+}
+
+/// The same, appended to a line.
+pub(crate) fn write_excerpt(text: &[u8], line: &mut Vec<u8>) {
+    // Most are fit already.
+    if text.len() <= LONGEST_EXCERPT_CHARS && text.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+        return line.extend_from_slice(text);
+    }
+    let text = String::from_utf8_lossy(text);
+    for character in text.chars().take(LONGEST_EXCERPT_CHARS) {
         if character.is_control() {
-            line.extend(character.escape_default());
+            line.extend(character.escape_default().map(|escaped| escaped as u8));
         } else {
-            line.push(character);
+            line.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
         }
     }
-    line
 }
 
 /// The time at the beginning of an entry, and a blank.

@@ -14,8 +14,12 @@ pub(crate) struct Places(Option<(usize, Arc<Semaphore>)>);
 /// One place, free again when dropped, however the call ends.
 #[derive(Debug)]
 pub(crate) struct Place {
-    _permit: Option<OwnedSemaphorePermit>,
+    _permit: OwnedSemaphorePermit,
 }
+
+/// All places are taken.
+#[derive(Debug)]
+pub(crate) struct NoPlace;
 
 impl Places {
     pub(crate) fn new(most: Option<usize>) -> Self {
@@ -25,15 +29,15 @@ impl Places {
         }))
     }
 
-    /// A place, if there is one.
-    pub(crate) fn take(&self) -> Option<Place> {
+    /// A place, if there is one; without a limit there is nothing to give back.
+    pub(crate) fn take(&self) -> Result<Option<Place>, NoPlace> {
         let Some((_, places)) = &self.0 else {
-            return Some(Place { _permit: None });
+            return Ok(None);
         };
-        let permit = Arc::clone(places).try_acquire_owned().ok()?;
-        Some(Place {
-            _permit: Some(permit),
-        })
+        let permit = Arc::clone(places).try_acquire_owned();
+        permit
+            .map(|permit| Some(Place { _permit: permit }))
+            .map_err(|_| NoPlace)
     }
 
     pub(crate) fn is_full(&self) -> bool {

@@ -12,6 +12,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::answer::{self, Response};
 use crate::config::Mode;
+use crate::places::NoPlace;
 use crate::request::{self, Body};
 use crate::watchdog::App;
 
@@ -101,8 +102,9 @@ async fn checked(app: &App, mut request: Request<Incoming>) -> Result<Request<In
 /// The answer, if there is a place for the call, which is then kept until the answer is sent.
 async fn limited(app: &App, answer: impl Future<Output = Response>) -> Response {
     match app.places.take() {
-        Some(place) => answer::holding(answer.await, place),
-        None => app.places.refusal(),
+        Ok(Some(place)) => answer::holding(answer.await, place),
+        Ok(None) => answer.await,
+        Err(NoPlace) => app.places.refusal(),
     }
 }
 

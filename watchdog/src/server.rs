@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Weak;
 use std::time::Duration;
 
 use faas_http::forward::Tunnel;
@@ -14,15 +13,14 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::answer::{self, Response};
 use crate::connection::{Answering, Connection, WriteDeadline};
-use crate::hang_up::{Gone, HangUp, watched};
+use crate::hang_up::{Caller, Over, Watch, Watched};
 use crate::workers::{Seat, Workers};
 
 /// Longest request line and headers; more is answered 431.
@@ -53,15 +51,6 @@ pub(crate) struct Ends {
     pub(crate) remote: SocketAddr,
     /// Which worker serves it.
     pub(crate) worker: usize,
-}
-
-/// Why a connection is closed without an answer.
-#[derive(Debug, thiserror::Error)]
-enum NoAnswer {
-    #[error("no answer within write_timeout")]
-    TooLate,
-    #[error(transparent)]
-    CallerGone(#[from] Gone),
 }
 
 impl Server<'_> {
@@ -152,7 +141,7 @@ impl Server<'_> {
             };
             let deadline = WriteDeadline::default();
             let io = Connection::new(stream, deadline.clone());
-            let caller = io.downgrade();
+            let caller = Caller::at(io.downgrade());
             let opened = tokio::select! {
                 opened = in_time(read, Opening::of(io)) => opened,
                 // Nobody has said anything yet.
@@ -210,7 +199,7 @@ async fn serve_http2<H, F>(
 /// Calls that follow each other on a connection.
 struct OneByOne<H> {
     handler: H,
-    caller: Weak<OwnedWriteHalf>,
+    caller: Caller,
     deadline: WriteDeadline,
     limit: Option<Duration>,
     tunnels: watch::Receiver<()>,
@@ -228,10 +217,8 @@ where
         mut closed: watch::Receiver<bool>,
     ) {
         let service = service_fn(move |request| {
-            let hang_up = HangUp::of(Weak::clone(&self.caller));
             // In a box, or several kilobytes would be copied each time that it is handed on.
-            let answered = Box::pin(watched_answer(self.handler.clone(), request, hang_up));
-            let answer = answer_in_time(answered, self.deadline.clone(), self.limit);
+            let answer = Box::pin(self.answer(request));
             let (deadline, tunnels) = (self.deadline.clone(), self.tunnels.clone());
             async move {
                 answer
@@ -256,6 +243,29 @@ where
         }
         let _ = connection.await;
     }
+
+    /// The handler's answer, or the end of the connection, where the caller is gone or it takes too long. Dropped when the
+    /// library notices the former first.
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<http::Response<Watched>, Over>> + use<H, F> {
+        let (caller, deadline, limit) = (self.caller.clone(), self.deadline.clone(), self.limit);
+        let handled = (self.handler)(request);
+        async move {
+            let now = Instant::now();
+            let end = limit.and_then(|limit| now.checked_add(limit));
+            deadline.set(end);
+            let mut watch = Watch::over(caller, now, end);
+            let response = tokio::select! {
+                biased;
+                response = handled => response,
+                over = watch.seen() => return Err(over),
+            };
+            watch.answered();
+            Ok(Watched::answer(response, watch, Answering(deadline)))
+        }
+    }
 }
 
 /// The connection as one of this thread's, where another may have accepted it.
@@ -272,52 +282,17 @@ fn prepare(stream: TcpStream, seat: &Seat) -> io::Result<(TcpStream, Ends)> {
     Ok((stream, ends))
 }
 
-/// The handler's answer, unless the caller is gone before it. Dropped when the library notices that first.
-async fn watched_answer<H, F>(
-    handler: H,
-    request: Request<Incoming>,
-    mut hang_up: HangUp,
-) -> Result<(Response, HangUp), NoAnswer>
-where
-    H: Fn(Request<Incoming>) -> F,
-    F: Future<Output = Response>,
-{
-    let response = tokio::select! {
-        biased;
-        response = handler(request) => response,
-        () = hang_up.seen() => return Err(Gone.into()),
-    };
-    Ok((response, hang_up))
-}
-
-/// The answer, or the end of the connection.
-async fn answer_in_time(
-    answered: impl Future<Output = Result<(Response, HangUp), NoAnswer>>,
-    deadline: WriteDeadline,
-    limit: Option<Duration>,
-) -> Result<Response, NoAnswer> {
-    let end = limit.and_then(|limit| Instant::now().checked_add(limit));
-    deadline.set(end);
-    let (response, hang_up) = match end {
-        Some(end) => timeout_at(end, answered)
-            .await
-            .map_err(|_| NoAnswer::TooLate)??,
-        None => answered.await?,
-    };
-    Ok(watched(response, hang_up, Answering(deadline)))
-}
-
 /// Runs the tunnel of an answer, if it has one, which no deadline ends. Its body is kept meanwhile: the call goes on.
 fn opened(
-    mut response: Response,
+    mut response: http::Response<Watched>,
     deadline: &WriteDeadline,
     mut open: watch::Receiver<()>,
-) -> Response {
+) -> http::Response<Watched> {
     let Some(tunnel) = Tunnel::of(&mut response) else {
         return response;
     };
     let (head, call) = response.into_parts();
-    let mut switching = answer::empty(head.status);
+    let mut switching = Watched::unwatched(answer::empty(head.status));
     *switching.headers_mut() = head.headers;
     deadline.set(None);
     tokio::spawn(async move {

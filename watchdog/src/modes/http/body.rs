@@ -15,10 +15,11 @@ use faas_http::forward::Body;
 use futures_util::StreamExt;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt, Either, Empty, StreamBody};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::fault::{Fault, Limit};
 use crate::access::Access;
+use crate::alarm::Alarm;
 use crate::request;
 use crate::spool::Spool;
 
@@ -39,7 +40,7 @@ impl Stall {
 /// The caller's body, which has to be there when `read_timeout` is over.
 pub(super) struct Upload {
     body: Either<Lingering, Empty<Bytes>>,
-    due: Option<Pin<Box<Sleep>>>,
+    due: Option<Alarm>,
     stall: Stall,
 }
 
@@ -56,7 +57,7 @@ impl Upload {
                 Either::Left(body) => Either::Left(Lingering::new(head, body)),
                 Either::Right(nothing) => Either::Right(nothing),
             },
-            due: due.map(|due| Box::pin(sleep_until(due))),
+            due: due.map(Alarm::at),
             stall,
         }
     }
@@ -74,7 +75,7 @@ impl HttpBody for Upload {
             return Poll::Ready(frame);
         }
         if let Some(due) = &mut self.due {
-            std::task::ready!(due.as_mut().poll(cx));
+            std::task::ready!(due.poll(cx));
             self.stall.0.store(true, Ordering::Release);
             return Poll::Ready(Some(Err("the request body stalled".into())));
         }
@@ -140,7 +141,7 @@ pub(super) struct Answer {
     body: Body,
     /// Read already, to guess the type.
     first: Option<Frame<Bytes>>,
-    deadline: Option<(Limit, Pin<Box<Sleep>>)>,
+    deadline: Option<(Limit, Alarm)>,
     /// Logs the call when the body has ended.
     pub(super) access: Option<Access>,
 }
@@ -150,7 +151,7 @@ impl Answer {
         Self {
             body,
             first: None,
-            deadline: limit.map(|(limit, end)| (limit, Box::pin(sleep_until(end)))),
+            deadline: limit.map(|(limit, end)| (limit, Alarm::at(end))),
             access: None,
         }
     }
@@ -177,7 +178,7 @@ impl Answer {
         let Some((limit, deadline)) = &mut self.deadline else {
             return Poll::Pending;
         };
-        std::task::ready!(deadline.as_mut().poll(cx));
+        std::task::ready!(deadline.poll(cx));
         let words = format!("not whole within {limit}");
         Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::TimedOut, words))))
     }
