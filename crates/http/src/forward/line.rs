@@ -96,6 +96,11 @@ impl Line {
         drive(&mut self.driver, cx);
     }
 
+    /// Whether the last call is through.
+    pub(super) fn is_through(&mut self) -> bool {
+        self.sender.is_ready() || self.is_free()
+    }
+
     /// Whether it can carry another call: the last one is through, and the other side has not closed it.
     pub(super) fn is_free(&mut self) -> bool {
         self.drive(&mut Context::from_waker(Waker::noop()));

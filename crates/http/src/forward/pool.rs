@@ -161,7 +161,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(mut line) = self.line.take()
-            && line.is_free()
+            && line.is_through()
         {
             self.pool.put(line);
         }
