@@ -1,51 +1,59 @@
 //! The request as environment variables, byte for byte: names in canonical case, first values only.
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderName, HeaderValue};
 
 use crate::config::Mode;
 use crate::request::Call;
 
-/// The variables that describe a call, in an order in which the later one counts.
-pub(crate) fn of(call: &Call, mode: Mode) -> Vec<(OsString, OsString)> {
-    let mut variables: Vec<_> = call
-        .headers
-        .keys()
-        .filter(|name| !is_special(name))
-        .filter_map(|name| header(&call.headers, name))
-        .collect();
-    let mut set = |name: &str, value: &[u8]| {
-        variables.push((name.into(), OsStr::from_bytes(value).to_owned()));
-    };
-
+/// The variables that describe a call, each as `NAME=value`. No name repeats.
+pub(crate) fn of(call: &Call, mode: Mode) -> Vec<Vec<u8>> {
+    let mut variables = Variables(Vec::with_capacity(call.headers.len() + 8));
+    for name in call.headers.keys().filter(|name| !is_special(name)) {
+        let value = call
+            .headers
+            .get(name)
+            .map_or(&b""[..], HeaderValue::as_bytes);
+        variables.set(&canonical(name.as_str()).replace('-', "_"), value);
+    }
     if mode.is_classic() {
         let length = call.length.map_or(-1, u64::cast_signed).to_string();
-        set("Http_ContentLength", length.as_bytes());
-        set("Http_Content_Length", length.as_bytes());
+        variables.set("ContentLength", length.as_bytes());
+        variables.set("Content_Length", length.as_bytes());
     } else if let Some(length) = call.headers.get(CONTENT_LENGTH) {
-        set("Http_Content_Length", length.as_bytes());
+        variables.set("Content_Length", length.as_bytes());
     }
     if call.length.is_none() {
-        set("Http_Transfer_Encoding", b"chunked");
+        variables.set("Transfer_Encoding", b"chunked");
     }
-    set("Http_Method", call.method.as_str().as_bytes());
+    variables.set("Method", call.method.as_str().as_bytes());
     if !call.query.is_empty() {
-        set("Http_Query", call.query.as_bytes());
+        variables.set("Query", call.query.as_bytes());
     }
-    set("Http_Path", &call.path);
+    variables.set("Path", &call.path);
     if mode.is_classic() && !call.host.is_empty() {
-        set("Http_Host", &call.host);
+        variables.set("Host", &call.host);
     }
-    variables
+    variables.0
 }
 
-fn header(headers: &HeaderMap, name: &HeaderName) -> Option<(OsString, OsString)> {
-    let value = headers.get(name)?.as_bytes().to_vec();
-    let name = format!("Http_{}", canonical(name.as_str()).replace('-', "_"));
-    Some((name.into(), OsString::from_vec(value)))
+struct Variables(Vec<Vec<u8>>);
+
+impl Variables {
+    /// Sets `Http_NAME`. Of headers whose names differ in `-` and `_` only, the last one counts.
+    fn set(&mut self, name: &str, value: &[u8]) {
+        // Room for the end that the kernel wants to see.
+        let mut variable = Vec::with_capacity("Http_".len() + name.len() + value.len() + 2);
+        for part in ["Http_", name, "="] {
+            variable.extend_from_slice(part.as_bytes());
+        }
+        let set = self.0.iter_mut().find(|set| set.starts_with(&variable));
+        variable.extend_from_slice(value);
+        match set {
+            Some(set) => *set = variable,
+            None => self.0.push(variable),
+        }
+    }
 }
 
 /// Headers that have variables of their own, or that could pass for one: a `Query` header is not the query.

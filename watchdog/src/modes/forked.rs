@@ -17,7 +17,7 @@ pub(super) fn start(app: &App, call: &Call) -> Result<Process, StartError> {
     let launch = Launch {
         program: &app.program,
         search_path: config.environment.get("PATH"),
-        inherited: config.environment.as_slice(),
+        inherited: config.environment.ready(),
         variables: environment::of(call, config.mode),
         combine_output: false,
     };

@@ -19,18 +19,15 @@ struct Known {
 
 impl Children {
     /// Starts a child and remembers it in one step, so that nobody takes it for a stranger in between.
-    pub(super) fn start(
-        &self,
-        spawn: impl FnOnce() -> io::Result<(Pid, tokio::process::Child)>,
-    ) -> io::Result<(Pid, tokio::process::Child)> {
+    pub(super) fn start(&self, spawn: impl FnOnce() -> io::Result<Pid>) -> io::Result<Pid> {
         let _starting = self
             .0
             .starting
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        let (pid, child) = spawn()?;
+        let pid = spawn()?;
         self.lock().insert(pid);
-        Ok((pid, child))
+        Ok(pid)
     }
 
     pub(super) fn forget(&self, pid: Pid) {

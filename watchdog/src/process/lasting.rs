@@ -29,7 +29,7 @@ pub(crate) struct Lasting {
 impl Lasting {
     /// Starts it and logs its stdout and stderr from then on.
     pub(crate) fn start(
-        launch: &Launch<'_>,
+        launch: Launch<'_>,
         children: &Children,
         logs: [LineLog; 2],
     ) -> Result<Self, StartError> {

@@ -9,6 +9,8 @@ mod orphans;
 mod pipes;
 mod program;
 mod run;
+mod spawn;
+mod stdin;
 mod stream;
 
 pub(crate) use children::Children;

@@ -4,12 +4,13 @@ use std::io;
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::unistd::read;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe::Receiver;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::input::Input;
+use super::stdin::Stdin;
 use crate::lines::LineLog;
 use crate::log;
 use crate::spool::Spool;
@@ -45,7 +46,7 @@ impl Patience {
 ///
 /// When dropped before the end it does not close stdin: that is for whoever kills the process.
 pub(super) async fn feed(
-    stdin: &mut Option<Sender>,
+    stdin: &mut Option<Stdin>,
     mut input: Input,
     mut patience: Patience,
 ) -> io::Result<()> {

@@ -5,14 +5,13 @@ use std::process::ExitStatus;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use tokio::io::AsyncWriteExt;
-use tokio::net::unix::pipe::Sender;
 use tokio::time::Instant;
 
 use super::Process;
 use super::group::Pipes;
 use super::pipes::{Patience, Sink, drain};
 use super::run::{Errors, live, log_errors};
+use super::stdin::Stdin;
 
 /// Why an output is not complete.
 pub(crate) enum Broken<E> {
@@ -69,7 +68,7 @@ impl Process {
 
 /// Writes the input and closes stdin. A function that closes it first is fine; the rest is thrown away.
 async fn pour<E>(
-    stdin: &mut Option<Sender>,
+    stdin: &mut Option<Stdin>,
     input: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
     mut patience: Patience,
 ) -> Result<(), E> {

@@ -4,7 +4,6 @@ mod debug;
 mod envelope;
 mod spares;
 
-use std::ffi::OsString;
 use std::io;
 
 use http::header::CONTENT_TYPE;
@@ -98,18 +97,18 @@ async fn run(
     process.run(job).await
 }
 
-fn launch(app: &App, variables: Vec<(OsString, OsString)>) -> Launch<'_> {
+fn launch(app: &App, variables: Vec<Vec<u8>>) -> Launch<'_> {
     let config = &app.config;
     Launch {
         program: &app.program,
         search_path: config.environment.get("PATH"),
-        inherited: config.environment.as_slice(),
+        inherited: config.environment.ready(),
         variables,
         combine_output: config.combine_output,
     }
 }
 
-fn variables(app: &App, call: &Call) -> Vec<(OsString, OsString)> {
+fn variables(app: &App, call: &Call) -> Vec<Vec<u8>> {
     if !app.config.cgi_headers {
         return Vec::new();
     }

@@ -146,11 +146,11 @@ fn start(config: &Config, children: &Children) -> Result<Lasting, Error> {
     let launch = Launch {
         program: &program,
         search_path: config.environment.get("PATH"),
-        inherited: config.environment.as_slice(),
+        inherited: config.environment.ready(),
         variables: Vec::new(),
         combine_output: false,
     };
     let logs = [Stream::Stdout, Stream::Stderr].map(|stream| LineLog::new(config, stream));
-    let started = Lasting::start(&launch, children, logs);
+    let started = Lasting::start(launch, children, logs);
     started.map_err(|error| Error::FunctionEnded(error.to_string()))
 }
