@@ -212,4 +212,8 @@ fn log(model: &Model, call: &Call, wish: &Wish) {
         }
         model.log(&call.key, line);
     }
+    if wish.get("log").is_some() {
+        let words = format!("{} / - 200 OK", call.method);
+        model.change(&call.key, |function| function.last_words = Some(words));
+    }
 }

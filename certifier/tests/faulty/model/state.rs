@@ -46,6 +46,8 @@ pub(crate) struct Function {
     /// So many calls come too soon after it came back from zero.
     pub(crate) waking: u64,
     pub(crate) log: Log,
+    /// What its watchdog says of the last call, once somebody has looked at the log: when it is least wanted.
+    pub(crate) last_words: Option<String>,
     /// What it has written.
     pub(crate) files: BTreeMap<String, Vec<u8>>,
     /// The servers that play its replicas, if it is the probe.
@@ -102,6 +104,7 @@ impl Function {
             stumbles: 0,
             waking: 0,
             log: Log::new(),
+            last_words: None,
             files: BTreeMap::new(),
             probes: Vec::new(),
         }
