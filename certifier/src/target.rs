@@ -93,6 +93,11 @@ impl Target {
         self.options().timeout
     }
 
+    /// How long something lasts that has to be seen lasting, as the probe is told it: in milliseconds.
+    pub(crate) fn pause(&self) -> String {
+        self.options().pause.as_millis().to_string()
+    }
+
     /// The name on the platform of what the suite calls `short`.
     pub(crate) fn name(&self, short: &str) -> String {
         format!("{}-{short}", self.prefix)
