@@ -24,22 +24,32 @@ const INFO: &str = "/system/info";
 pub(crate) enum Made {
     Function { name: String, namespace: String },
     Secret { name: String, namespace: String },
+    Namespace { name: String },
 }
 
 impl Made {
-    pub(crate) fn is_secret(&self) -> bool {
-        matches!(self, Self::Secret { .. })
+    /// In which order things can be removed: a secret may be in use by a function, and a namespace must be empty.
+    pub(crate) fn turn(&self) -> u8 {
+        match self {
+            Self::Function { .. } => 0,
+            Self::Secret { .. } => 1,
+            Self::Namespace { .. } => 2,
+        }
     }
 
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::Function { name, .. } | Self::Secret { name, .. } => name,
+            Self::Function { name, .. } | Self::Secret { name, .. } | Self::Namespace { name } => {
+                name
+            }
         }
     }
 
-    pub(crate) fn namespace(&self) -> &str {
+    /// Where it is; nowhere, if it is a namespace.
+    pub(crate) fn namespace(&self) -> Option<&str> {
         match self {
-            Self::Function { namespace, .. } | Self::Secret { namespace, .. } => namespace,
+            Self::Function { namespace, .. } | Self::Secret { namespace, .. } => Some(namespace),
+            Self::Namespace { .. } => None,
         }
     }
 }

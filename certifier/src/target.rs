@@ -71,7 +71,7 @@ impl Target {
     }
 
     /// Remembers something to be removed, first by this check, then by the run. To be called before it is asked for.
-    async fn remember(&self, made: Made) {
+    pub(crate) async fn remember(&self, made: Made) {
         self.platform.remember(made.clone()).await;
         self.own.lock().await.push(made);
     }
@@ -79,7 +79,7 @@ impl Target {
     /// Removes what this check has made, so that it does not weigh on the others. The run itself looks again at its end.
     pub(crate) async fn tidy(&self) {
         let mut own = self.own.lock().await.split_off(0);
-        own.sort_by_key(Made::is_secret);
+        own.sort_by_key(Made::turn);
         for made in own {
             let _ = remove(&self.platform, &made).await;
         }

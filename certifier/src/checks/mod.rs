@@ -12,6 +12,7 @@ mod invoke;
 mod later;
 mod log_queries;
 mod logs;
+mod namespace_changes;
 mod namespaces;
 mod read;
 mod redirect;
@@ -33,6 +34,7 @@ pub(crate) fn all() -> Vec<Check> {
         info::checks(),
         doors::checks(),
         namespaces::checks(),
+        namespace_changes::checks(),
         deploy::checks(),
         accepted::checks(),
         refusals::checks(),

@@ -191,7 +191,7 @@ switches! {
     /// A namespace that exists can be created again.
     NamespaceTwiceCreated,
     /// A namespace is accepted, and not created.
-    NamespaceNotCreated,
+    NamespaceNotCreated because "what is not there can be neither read nor changed",
     /// The creation of a namespace is answered with 204.
     NamespaceCreateIs204,
     /// The update of a namespace changes nothing.
@@ -280,8 +280,6 @@ switches! {
     LongestNameRefused,
     /// A deployment without an image is accepted.
     ImageMissingTaken,
-    /// A function whose image does not exist has available replicas.
-    UnknownImageTaken,
     /// A deployment into a malformed namespace is accepted.
     BadNamespaceTaken,
     /// A deployment into a namespace that does not exist is accepted.
@@ -492,8 +490,6 @@ switches! {
     // Calls.
     /// A call of an unknown function answers 200.
     UnknownIs200 because "no unknown name is answered as it should be",
-    /// Name and namespace are split at the first dot.
-    SplitAtFirstDot,
     /// A name without a namespace is not found.
     BareNameUnknown,
     /// The namespace of a call does not matter.
