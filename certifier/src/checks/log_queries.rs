@@ -37,6 +37,14 @@ fn refused() -> Vec<Check> {
         FROM.check(id, says, move |target| is_refused(target, query, status))
     };
     vec![
+        FROM.check(
+            "logs.platform-service",
+            "The names of the platform's own services have no log: 404.",
+            keeps_services_to_itself,
+        )
+        .level(Level::Full)
+        .source("what a platform says of itself is not for those who may read a function's log")
+        .case("G16"),
         check(
             "logs.unknown",
             "The log of a function that does not exist answers 404 and a line of text.",
@@ -175,6 +183,14 @@ async fn ask(target: &Target, query: &str) -> Outcome<Answer> {
 
 async fn is_refused(target: Target, query: &str, status: u16) -> Outcome {
     ask(&target, query).await?.refused(&[status])
+}
+
+async fn keeps_services_to_itself(target: Target) -> Outcome {
+    for service in ["gateway", "nats", "prometheus", "queue-worker", "provider"] {
+        let answer = ask(&target, &format!("follow=false&name={service}")).await?;
+        answer.with_status(&[404])?;
+    }
+    Ok(())
 }
 
 /// A probe that has logged as it was told, once its log is complete.

@@ -4,11 +4,13 @@ mod accepted;
 mod delete;
 mod deploy;
 mod doors;
+mod followed;
 mod health;
 mod info;
 mod load;
 
 mod invoke;
+mod kept_up;
 mod later;
 mod log_queries;
 mod logs;
@@ -24,6 +26,7 @@ mod scale;
 mod secret_rules;
 mod secrets;
 mod update;
+mod upgrades;
 
 use crate::check::Check;
 
@@ -47,12 +50,15 @@ pub(crate) fn all() -> Vec<Check> {
         redirect::checks(),
         logs::checks(),
         log_queries::checks(),
+        followed::checks(),
         scale::checks(),
         load::checks(),
         replicas::checks(),
         secrets::checks(),
         secret_rules::checks(),
         later::checks(),
+        upgrades::checks(),
+        kept_up::checks(),
     ];
     subjects.into_iter().flatten().collect()
 }

@@ -644,6 +644,10 @@ switches! {
     SecretWritable,
     /// A root that is to be read-only can be written.
     ReadOnlyIgnored,
+    /// A function whose process has ended is not started again.
+    CrashedStaysDown,
+    /// Limits of memory are not enforced.
+    MemoryUnlimited,
     /// With a read-only root, not even the temporary directory can be written.
     NothingWritable,
 }

@@ -73,7 +73,7 @@ pub(crate) fn logs(model: &Arc<Model>, request: &Request) -> Result<Answer, Answ
         .map(|line| wanted.write(model, line))
         .collect();
     if let Some(words) = function.last_words.take() {
-        let instance = function.instance();
+        let instance = function.instance(0);
         function.log.add(&instance, words);
     }
     if !follow || model.wrong(Switch::FollowIgnored) {

@@ -52,6 +52,8 @@ pub(crate) struct Function {
     pub(crate) files: BTreeMap<String, Vec<u8>>,
     /// The servers that play its replicas, if it is the probe.
     pub(crate) probes: Vec<Replica>,
+    /// Whether its process has ended, and nobody starts it again.
+    pub(crate) down: bool,
 }
 
 /// What a function has said. Survives its updates.
@@ -107,6 +109,7 @@ impl Function {
             last_words: None,
             files: BTreeMap::new(),
             probes: Vec::new(),
+            down: false,
         }
     }
 
@@ -133,9 +136,9 @@ impl Function {
             .map(|(_, value)| value)
     }
 
-    /// The names of its replicas, as its log gives them.
-    pub(crate) fn instance(&self) -> String {
-        format!("{}-0", self.text("service"))
+    /// The name of one of its replicas, as its log gives it.
+    pub(crate) fn instance(&self, number: usize) -> String {
+        format!("{}-{number}", self.text("service"))
     }
 }
 
