@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::clean_up::remove;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::http::{Answer, Client, Request};
 use crate::journal::Journal;
-use crate::options::{Options, TestFunction};
+use crate::options::{Credentials, Options, TestFunction};
 use crate::platform::{Made, Platform, Shared};
+use crate::sink::Sink;
 use crate::view::View;
 
 pub(crate) const FUNCTIONS: &str = "/system/functions";
@@ -101,6 +102,23 @@ impl Target {
     /// The name on the platform of what the suite calls `short`.
     pub(crate) fn name(&self, short: &str) -> String {
         format!("{}-{short}", self.prefix)
+    }
+
+    /// The page of metrics, which may be at another place than the platform.
+    pub(crate) async fn metrics(&self) -> Outcome<Answer> {
+        let options = self.options();
+        let Some(url) = &options.metrics_url else {
+            return Err(Failure::new("the URL of the metrics", "none was given"));
+        };
+        let limit = options.answer_timeout;
+        let client = Client::new(url, Credentials::None, limit, &options.trust)?;
+        let answer = client.send(&Request::call(Method::GET, "")).await?;
+        self.note(answer.sent.clone(), answer.describe(), answer.elapsed);
+        Ok(answer)
+    }
+
+    pub(crate) async fn sink(&self) -> Outcome<Arc<Sink>> {
+        self.platform.sink().await
     }
 
     pub(crate) fn client(&self) -> &Client {

@@ -1,6 +1,7 @@
 //! All checks, a file per subject. The list below is the order of a run.
 
 mod accepted;
+mod alerts;
 mod delete;
 mod deploy;
 mod doors;
@@ -11,11 +12,12 @@ mod load;
 
 mod invoke;
 mod kept_up;
-mod later;
 mod log_queries;
 mod logs;
+mod measured;
 mod namespace_changes;
 mod namespaces;
+mod queued;
 mod read;
 mod redirect;
 mod refusals;
@@ -56,7 +58,9 @@ pub(crate) fn all() -> Vec<Check> {
         replicas::checks(),
         secrets::checks(),
         secret_rules::checks(),
-        later::checks(),
+        queued::checks(),
+        alerts::checks(),
+        measured::checks(),
         upgrades::checks(),
         kept_up::checks(),
     ];

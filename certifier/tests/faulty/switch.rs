@@ -569,7 +569,11 @@ switches! {
     /// An asynchronous call is answered with 200.
     AsyncIs200,
     /// An asynchronous call is accepted, and never made.
-    AsyncLost,
+    AsyncLost because "what is never made has no result either",
+    /// An asynchronous call is made twice.
+    AsyncTwice,
+    /// An asynchronous call is answered when it has been made.
+    AsyncWaits,
     /// A callback URL that is none is accepted.
     BadCallbackTaken,
     /// No callback is ever posted.
@@ -593,9 +597,19 @@ switches! {
     /// An alert that is not JSON is accepted.
     BadAlertTaken,
     /// There are no metrics.
-    MetricsMissing,
+    MetricsMissing because "no metric can be read",
     /// Calls are not counted.
     CallsNotCounted,
+    /// The metrics are JSON.
+    MetricsAreJson because "no metric can be read",
+    /// Calls are not counted when they begin.
+    StartsNotCounted,
+    /// How long calls took is not measured.
+    SecondsMissing,
+    /// Replicas are not measured.
+    ReplicasNotMeasured,
+    /// Requests of the provider are not counted.
+    RequestsNotCounted,
     /// Metrics name functions without their namespace.
     MetricsWithoutNamespace,
     /// Metrics count every call as a 200.
