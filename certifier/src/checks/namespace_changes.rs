@@ -50,6 +50,14 @@ fn made() -> Vec<Check> {
         )
         .case("I9"),
         FROM.check(
+            "list.empty",
+            "The list of the functions of a namespace without any is an empty array, not null.",
+            lists_nothing,
+        )
+        .group(Group::List)
+        .source("clients that go through a list without asking whether there is one")
+        .case("D1"),
+        FROM.check(
             "namespaces.usable",
             "A function can be deployed into a namespace right after its creation, and called there.",
             holds_a_function,
@@ -214,6 +222,15 @@ async fn holds_a_function(target: Target) -> Outcome {
     let call = there.call(Method::POST, "inside", "").body("x");
     there.call_until(&call, 200).await?;
     Ok(())
+}
+
+async fn lists_nothing(target: Target) -> Outcome {
+    let name = have(&target, "space-empty").await?;
+    let answer = target.in_namespace(&name).list().await?;
+    match answer.array()?.len() {
+        0 => Ok(()),
+        count => Err(answer.fault("an empty array", format!("{count} functions"))),
+    }
 }
 
 async fn is_created_once(target: Target) -> Outcome {
