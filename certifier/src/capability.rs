@@ -25,6 +25,9 @@ words! {
         RunsContainers = "runs-containers", "Functions are container images: one that does not exist cannot run.";
         Auth = "auth", "The system API wants credentials, and they were given.";
         Async = "async", "Calls can be queued and made later.";
+        Callbacks = "callbacks", "Results of queued calls are posted to a callback URL, and an address for them was given (--callback-address).";
+        Metrics = "metrics", "Metrics are served, and where was said (--metrics-url).";
+        Trailers = "trailers", "Fields after the body of a call and of an answer are passed on.";
         Redirector = "redirector", "There is a test function that redirects (--redirector-image or --image-map).";
         Probe = "probe", "There is a test function that does as each call says (--probe-image or --image-map).";
     }

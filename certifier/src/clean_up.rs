@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream;
 use hyper::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use crate::failure::{Failure, Outcome};
@@ -20,13 +20,12 @@ const LONGEST: Duration = Duration::from_secs(20);
 /// So many requests at a time.
 const AT_ONCE: usize = 8;
 
-/// Removes everything, functions first: a platform may refuse to remove a secret in use.
+/// Removes everything, in an order in which nothing is in use any more.
 pub(crate) async fn clean_up(platform: &Platform) -> Outcome {
     let made = platform.made().await;
     let limit = LONGEST.min(platform.options.timeout);
-    for secrets in [false, true] {
-        let batch = made.iter().filter(|made| made.is_secret() == secrets);
-        let batch: Vec<_> = batch.collect();
+    for turn in 0..3 {
+        let batch: Vec<_> = made.iter().filter(|made| made.turn() == turn).collect();
         eventually(limit, async || all_gone(platform, &batch).await).await?;
     }
     Ok(())
@@ -52,14 +51,10 @@ async fn all_gone(platform: &Platform, batch: &[&Made]) -> Outcome {
 
 /// What is still listed. Lists are asked rather than statuses: there are none for secrets.
 async fn left<'a>(platform: &Platform, batch: &[&'a Made]) -> Outcome<Vec<(&'a Made, Failure)>> {
-    let lists: BTreeSet<_> = batch
-        .iter()
-        .map(|made| (list_of(made), made.namespace()))
-        .collect();
+    let lists: BTreeSet<_> = batch.iter().map(|made| list_of(made)).collect();
     let mut left = Vec::new();
-    for (path, namespace) in lists {
-        let query = encode(namespace);
-        let request = Request::system(Method::GET, format!("{path}?namespace={query}"));
+    for list in lists {
+        let request = Request::system(Method::GET, &list);
         let answer = platform.client.send(&request).await?;
         // A namespace that was refused holds nothing.
         if matches!(answer.status, 400 | 404) {
@@ -67,13 +62,12 @@ async fn left<'a>(platform: &Platform, batch: &[&'a Made]) -> Outcome<Vec<(&'a M
         }
         let answer = answer.with_success()?;
         let listed = answer.array()?;
-        let there = |made: &Made| listed.iter().any(|item| item["name"] == made.name());
-        let here = batch
-            .iter()
-            .filter(|made| list_of(made) == path && made.namespace() == namespace);
+        let is = |item: &Value, made: &Made| item["name"] == made.name() || item == made.name();
+        let there = |made: &Made| listed.iter().any(|item| is(item, made));
+        let here = batch.iter().filter(|made| list_of(made) == list);
         left.extend(
             here.filter(|made| there(made))
-                .map(|made| (*made, still_there(&answer, made, path))),
+                .map(|made| (*made, still_there(&answer, made))),
         );
     }
     Ok(left)
@@ -83,17 +77,30 @@ fn encode(namespace: &str) -> String {
     form_urlencoded::byte_serialize(namespace.as_bytes()).collect()
 }
 
-fn list_of(made: &Made) -> &'static str {
-    match made.is_secret() {
-        true => "/system/secrets",
-        false => "/system/functions",
+fn route_of(made: &Made) -> &'static str {
+    match made {
+        Made::Function { .. } => "/system/functions",
+        Made::Secret { .. } => "/system/secrets",
+        Made::Namespace { .. } => "/system/namespaces",
     }
 }
 
-fn still_there(answer: &Answer, made: &Made, path: &str) -> Failure {
-    let (name, namespace) = (made.name(), made.namespace());
+fn list_of(made: &Made) -> String {
+    let route = route_of(made);
+    match made.namespace() {
+        Some(namespace) => format!("{route}?namespace={}", encode(namespace)),
+        None => route.to_owned(),
+    }
+}
+
+fn still_there(answer: &Answer, made: &Made) -> Failure {
+    let (name, route) = (made.name(), route_of(made));
+    let place = made.namespace().map(|namespace| format!(" in {namespace}"));
     answer.fault(
-        format!("{name} to be gone from {path} in {namespace}"),
+        format!(
+            "{name} to be gone from {route}{}",
+            place.unwrap_or_default()
+        ),
         "it is still listed; please remove it by hand",
     )
 }
@@ -108,6 +115,10 @@ pub(crate) async fn remove(platform: &Platform, made: &Made) -> Outcome<Answer> 
         Made::Secret { name, namespace } => (
             "/system/secrets".to_owned(),
             json!({"name": name, "namespace": namespace}),
+        ),
+        Made::Namespace { name } => (
+            format!("/system/namespace/{}", encode(name)),
+            json!({"name": name}),
         ),
     };
     let request = Request::system(Method::DELETE, path).json(&body);

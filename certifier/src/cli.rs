@@ -97,6 +97,14 @@ pub(crate) struct Arguments {
     #[arg(long = "namespace", value_name = "NAMESPACE")]
     namespaces: Vec<String>,
 
+    /// Where the platform reaches this program, for callbacks; without it none are asked for
+    #[arg(long, value_name = "HOST[:PORT]")]
+    callback_address: Option<String>,
+
+    /// Where the metrics of the gateway, or of the provider, are; without it they are not looked at
+    #[arg(long, value_name = "URL")]
+    metrics_url: Option<String>,
+
     #[command(flatten)]
     access: Access,
 
@@ -206,6 +214,8 @@ impl Arguments {
             expected_skips,
             timeout: Duration::from_secs(self.timeout),
             answer_timeout: Duration::from_secs(self.timeout),
+            callback_address: self.callback_address,
+            metrics_url: self.metrics_url,
             trust,
             credentials,
             image: functions.classic,

@@ -6,7 +6,7 @@
 use hyper::Method;
 
 use crate::capability::{Capability, Claims};
-use crate::http::Request;
+use crate::http::{Answer, Request};
 use crate::options::Credentials;
 use crate::platform::Platform;
 
@@ -72,8 +72,22 @@ async fn no_queue(platform: &Platform) -> Option<String> {
     let request = Request::call(Method::POST, path);
     let limit = platform.first_answer();
     let answer = platform.client.send_within(&request, limit).await.ok()?;
-    let absent = matches!(answer.status, 405 | 501);
+    let absent = match answer.status {
+        405 | 501 => true,
+        404 => is_no_route(platform, &answer).await,
+        _ => false,
+    };
     absent.then(|| format!("POST /async-function/NAME answers {}", answer.status))
+}
+
+/// Whether a 404 is about the route and not about the function: a route that surely does not exist gets the same words.
+async fn is_no_route(platform: &Platform, answer: &Answer) -> bool {
+    let path = format!("/{0}-nowhere/{0}-nobody", platform.prefix());
+    let request = Request::call(Method::POST, path);
+    let limit = platform.first_answer();
+    let nowhere = platform.client.send_within(&request, limit).await;
+    let same = |nowhere: Answer| nowhere.status == 404 && nowhere.body == answer.body;
+    !answer.body.is_empty() && nowhere.is_ok_and(same)
 }
 
 /// What depends on how the suite was called.
@@ -87,6 +101,15 @@ fn settings(platform: &Platform, claims: &mut Claims) {
         let reason =
             "no credentials given, so nobody can be told from a stranger; see --basic-auth-file";
         claims.state(Capability::Auth, false, reason);
+    }
+    if options.callback_address.is_none() {
+        let reason =
+            "needs an address at which the platform reaches this program; see --callback-address";
+        claims.state(Capability::Callbacks, false, reason);
+    }
+    if options.metrics_url.is_none() {
+        let reason = "nobody said where they are; see --metrics-url";
+        claims.state(Capability::Metrics, false, reason);
     }
     if options.redirector.is_none() {
         let reason = "needs an http-mode function that redirects; see --redirector-image";

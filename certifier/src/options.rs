@@ -41,6 +41,13 @@ pub struct Options {
     pub timeout: Duration,
     /// The longest wait for one answer, to its last byte.
     pub answer_timeout: Duration,
+    /// How long something lasts that has to be seen lasting: the pause between two pieces of a stream, a call that is at work
+    /// while its function changes. Too short for a busy platform, and what comes late is taken for what comes at once.
+    pub pause: Duration,
+    /// Where the platform reaches this program, HOST or HOST:PORT; without it no callbacks are asked for.
+    pub callback_address: Option<String>,
+    /// The URL of the metrics; without it they are not looked at.
+    pub metrics_url: Option<String>,
     /// Whose certificates are believed where the URL is `https`.
     pub trust: Trust,
     /// What is sent to the system API.
@@ -137,6 +144,9 @@ impl Options {
             expected_skips: None,
             timeout: Duration::from_secs(60),
             answer_timeout: Duration::from_secs(60),
+            pause: Duration::from_millis(1200),
+            callback_address: None,
+            metrics_url: None,
             trust: Trust::default(),
             credentials: Credentials::None,
             image: "functions/alpine:latest".into(),

@@ -26,7 +26,7 @@ pub(crate) const SELECTION: Rule = Rule::of_the_run(
 /// Runs after the checks, also after a failure or an interruption.
 pub(crate) const CLEAN_UP: Rule = Rule::of_the_run(
     "clean-up.complete",
-    "Every function and secret that the run made can be removed again.",
+    "Every function, secret and namespace that the run made can be removed again.",
     "faas-cli remove and secret remove: 200 or 202, then gone",
 );
 

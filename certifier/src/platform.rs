@@ -12,6 +12,7 @@ use crate::capability::Claims;
 use crate::failure::{Failure, Outcome};
 use crate::http::{Answer, Client, Request};
 use crate::options::{Entry, Options};
+use crate::sink::Sink;
 use crate::wait::Patience;
 
 /// Whoever does not answer this soon at first is not going to pass anyway.
@@ -24,22 +25,32 @@ const INFO: &str = "/system/info";
 pub(crate) enum Made {
     Function { name: String, namespace: String },
     Secret { name: String, namespace: String },
+    Namespace { name: String },
 }
 
 impl Made {
-    pub(crate) fn is_secret(&self) -> bool {
-        matches!(self, Self::Secret { .. })
+    /// In which order things can be removed: a secret may be in use by a function, and a namespace must be empty.
+    pub(crate) fn turn(&self) -> u8 {
+        match self {
+            Self::Function { .. } => 0,
+            Self::Secret { .. } => 1,
+            Self::Namespace { .. } => 2,
+        }
     }
 
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::Function { name, .. } | Self::Secret { name, .. } => name,
+            Self::Function { name, .. } | Self::Secret { name, .. } | Self::Namespace { name } => {
+                name
+            }
         }
     }
 
-    pub(crate) fn namespace(&self) -> &str {
+    /// Where it is; nowhere, if it is a namespace.
+    pub(crate) fn namespace(&self) -> Option<&str> {
         match self {
-            Self::Function { namespace, .. } | Self::Secret { namespace, .. } => namespace,
+            Self::Function { namespace, .. } | Self::Secret { namespace, .. } => Some(namespace),
+            Self::Namespace { .. } => None,
         }
     }
 }
@@ -59,6 +70,7 @@ pub(crate) struct Platform {
     made: Mutex<Vec<Made>>,
     pub(crate) claims: OnceLock<Claims>,
     shared: Mutex<HashMap<(String, String), Shared>>,
+    sink: OnceCell<Outcome<Arc<Sink>>>,
 }
 
 impl Platform {
@@ -83,6 +95,7 @@ impl Platform {
             made: Mutex::default(),
             claims: OnceLock::new(),
             shared: Mutex::default(),
+            sink: OnceCell::new(),
         })
     }
 
@@ -118,6 +131,20 @@ impl Platform {
     pub(crate) async fn shared(&self, namespace: &str, name: &str) -> Shared {
         let key = (namespace.to_owned(), name.to_owned());
         self.shared.lock().await.entry(key).or_default().clone()
+    }
+
+    /// Where callbacks come in, opened when the first is wanted.
+    pub(crate) async fn sink(&self) -> Outcome<Arc<Sink>> {
+        let open = || async {
+            let Some(address) = &self.options.callback_address else {
+                return Err(Failure::new("an address for callbacks", "none was given"));
+            };
+            let sink = Sink::open(address).await;
+            let expected = format!("to listen for callbacks at {address}");
+            sink.map(Arc::new)
+                .map_err(|error| Failure::new(expected, error.to_string()))
+        };
+        self.sink.get_or_init(open).await.clone()
     }
 
     /// Whether this is the kind of platform it was said to be. The words are for someone who

@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::clean_up::remove;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::http::{Answer, Client, Request};
 use crate::journal::Journal;
-use crate::options::{Options, TestFunction};
+use crate::options::{Credentials, Options, TestFunction};
 use crate::platform::{Made, Platform, Shared};
+use crate::sink::Sink;
 use crate::view::View;
 
 pub(crate) const FUNCTIONS: &str = "/system/functions";
@@ -71,7 +72,7 @@ impl Target {
     }
 
     /// Remembers something to be removed, first by this check, then by the run. To be called before it is asked for.
-    async fn remember(&self, made: Made) {
+    pub(crate) async fn remember(&self, made: Made) {
         self.platform.remember(made.clone()).await;
         self.own.lock().await.push(made);
     }
@@ -79,7 +80,7 @@ impl Target {
     /// Removes what this check has made, so that it does not weigh on the others. The run itself looks again at its end.
     pub(crate) async fn tidy(&self) {
         let mut own = self.own.lock().await.split_off(0);
-        own.sort_by_key(Made::is_secret);
+        own.sort_by_key(Made::turn);
         for made in own {
             let _ = remove(&self.platform, &made).await;
         }
@@ -93,9 +94,31 @@ impl Target {
         self.options().timeout
     }
 
+    /// How long something lasts that has to be seen lasting, as the probe is told it: in milliseconds.
+    pub(crate) fn pause(&self) -> String {
+        self.options().pause.as_millis().to_string()
+    }
+
     /// The name on the platform of what the suite calls `short`.
     pub(crate) fn name(&self, short: &str) -> String {
         format!("{}-{short}", self.prefix)
+    }
+
+    /// The page of metrics, which may be at another place than the platform.
+    pub(crate) async fn metrics(&self) -> Outcome<Answer> {
+        let options = self.options();
+        let Some(url) = &options.metrics_url else {
+            return Err(Failure::new("the URL of the metrics", "none was given"));
+        };
+        let limit = options.answer_timeout;
+        let client = Client::new(url, Credentials::None, limit, &options.trust)?;
+        let answer = client.send(&Request::call(Method::GET, "")).await?;
+        self.note(answer.sent.clone(), answer.describe(), answer.elapsed);
+        Ok(answer)
+    }
+
+    pub(crate) async fn sink(&self) -> Outcome<Arc<Sink>> {
+        self.platform.sink().await
     }
 
     pub(crate) fn client(&self) -> &Client {

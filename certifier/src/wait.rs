@@ -11,6 +11,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// On a machine that stands still for a while, time alone would say that something never came.
 const FEWEST: u32 = 4;
 
+/// Where each attempt takes longer than the limit, that many are not waited for either, but only so many limits.
+const AT_MOST: u32 = 2;
+
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// How long a start-up is waited for once the first has failed and none has succeeded.
@@ -58,7 +61,7 @@ where
     loop {
         match attempt().await {
             Ok(value) => return Ok(value),
-            Err(failure) if attempts >= FEWEST && started.elapsed() + pause > limit => {
+            Err(failure) if is_over(attempts, started.elapsed() + pause, limit) => {
                 return Err(after(failure, attempts, started.elapsed()));
             }
             Err(_) => tokio::time::sleep(pause).await,
@@ -66,6 +69,11 @@ where
         pause = LONGEST_PAUSE.min(pause * 2);
         attempts += 1;
     }
+}
+
+fn is_over(attempts: u32, next: Duration, limit: Duration) -> bool {
+    let fair = attempts >= FEWEST || next > limit.saturating_mul(AT_MOST);
+    fair && next > limit
 }
 
 fn after(failure: Failure, attempts: u32, elapsed: Duration) -> Failure {
@@ -107,6 +115,18 @@ mod tests {
         assert!(waited(&patience, never()).await > FULL / 2);
         assert_eq!(waited(&patience, Ok(())).await, Duration::ZERO);
         assert!(waited(&patience, never()).await > FULL / 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_that_take_longer_than_the_limit_are_not_many() {
+        let started = Instant::now();
+        let attempt = async || {
+            tokio::time::sleep(FULL).await;
+            never()
+        };
+        let outcome = eventually(FULL / 2, attempt).await;
+        assert!(outcome.is_err());
+        assert_eq!(started.elapsed(), FULL);
     }
 
     #[tokio::test(start_paused = true)]

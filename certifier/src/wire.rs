@@ -159,6 +159,8 @@ fn fault(sent: &[u8], got: &str) -> Failure {
 pub(crate) struct Stream {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
+    /// What came after the body, once its end has been read.
+    pub(crate) trailers: HeaderMap,
     sent: String,
     body: Incoming,
 }
@@ -169,6 +171,7 @@ impl Stream {
         Self {
             status: head.status.as_u16(),
             headers: head.headers,
+            trailers: HeaderMap::new(),
             sent,
             body,
         }
@@ -177,7 +180,8 @@ impl Stream {
     /// The next piece as the network gave it; `None` at the end; an error if neither comes in time, or if the body breaks
     /// off.
     pub(crate) async fn next(&mut self, limit: Duration) -> Outcome<Option<Vec<u8>>> {
-        match timeout(limit, chunk(&mut self.body)).await {
+        let piece = chunk_or(&mut self.body, |trailers| self.trailers.extend(trailers));
+        match timeout(limit, piece).await {
             Ok(Ok(piece)) => Ok(piece.map(|piece| piece.to_vec())),
             Ok(Err(error)) => Err(self.fault("another piece, or a clean end", &error.to_string())),
             Err(_) => Err(self.fault("another piece, or the end", &format!("none in {limit:?}"))),
@@ -196,9 +200,18 @@ impl Stream {
 
 /// The next piece of a body; trailers are passed over.
 pub(crate) async fn chunk(body: &mut Incoming) -> hyper::Result<Option<Bytes>> {
+    chunk_or(body, drop).await
+}
+
+/// The next piece of a body; trailers are given to `keep`.
+async fn chunk_or(
+    body: &mut Incoming,
+    mut keep: impl FnMut(HeaderMap),
+) -> hyper::Result<Option<Bytes>> {
     while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame?.into_data() {
-            return Ok(Some(data));
+        match frame?.into_data() {
+            Ok(data) => return Ok(Some(data)),
+            Err(other) => keep(other.into_trailers().unwrap_or_default()),
         }
     }
     Ok(None)

@@ -57,6 +57,15 @@ fn odd() -> Vec<Check> {
             .source("clients written in Go do not care about case, and some have relied on it"),
         FAMILY
             .check(
+                "deploy.label-like-annotation",
+                "A label that begins like a platform's own mark of an annotation is refused with 400, or both come back exactly.",
+                keeps_them_apart,
+            )
+            .case("A24")
+            .level(Level::Full)
+            .source("platforms that keep annotations as labels with com.openfaas.annotations. in front"),
+        FAMILY
+            .check(
                 "deploy.null-limits",
                 "Limits and requests that are null are accepted, and not there in the status.",
                 takes_null_limits,
@@ -223,6 +232,16 @@ fn containers() -> Vec<Check> {
             .needs(&[Capability::RunsContainers]),
         FAMILY
             .check(
+                "deploy.image-digest",
+                "An image with a digest is refused with 400, or comes back with it.",
+                keeps_the_digest,
+            )
+            .case("D20")
+            .level(Level::Full)
+            .source("deployments that must not change when a tag does")
+            .needs(&[Capability::RunsContainers]),
+        FAMILY
+            .check(
                 "deploy.image-unknown",
                 "An image that does not exist is refused with 400, or deployed with a readable status and no available replica.",
                 survives_an_unknown_image,
@@ -242,6 +261,20 @@ fn containers() -> Vec<Check> {
     ]
 }
 
+async fn keeps_them_apart(target: Target) -> Outcome {
+    let labels = json!({"com.openfaas.annotations.mark": "of the label"});
+    let annotations = json!({"mark": "of the annotation"});
+    let more = json!({"labels": labels, "annotations": annotations});
+    let answer = target.deploy("like-annotation", "cat", more).await?;
+    if answer.status == 400 {
+        return answer.refused(&[400]);
+    }
+    answer.with_success()?;
+    let view = target.view("like-annotation").await?;
+    view.has_entries("labels", &labels)?;
+    view.has_entries("annotations", &annotations)
+}
+
 async fn needs_no_process(target: Target) -> Outcome {
     let mut body = target.deployment("no-process", "", json!({}));
     if let Some(body) = body.as_object_mut() {
@@ -253,6 +286,18 @@ async fn needs_no_process(target: Target) -> Outcome {
         None | Some("") => Ok(()),
         Some(process) => Err(Failure::new("no `envProcess`", process)),
     }
+}
+
+async fn keeps_the_digest(target: Target) -> Outcome {
+    let image = format!("{}@sha256:{}", target.options().image, "0".repeat(64));
+    let answer = target
+        .deploy("digest", "cat", json!({"image": image}))
+        .await?;
+    if answer.status == 400 {
+        return answer.refused(&[400]);
+    }
+    answer.with_success()?;
+    target.view("digest").await?.equal("image", &json!(image))
 }
 
 async fn survives_an_unknown_image(target: Target) -> Outcome {

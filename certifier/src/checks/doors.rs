@@ -35,7 +35,7 @@ type Route = (&'static str, &'static str, Method, &'static str);
 
 pub(super) fn checks() -> Vec<Check> {
     let closed = closed().into_iter().chain(credentials());
-    let closed = closed.map(|check| check.case("I1").needs(&[Capability::Auth]));
+    let closed = closed.map(|check| check.needs(&[Capability::Auth]));
     closed.chain(open()).chain(routes()).collect()
 }
 
@@ -100,6 +100,7 @@ fn route((id, says, method, path): Route) -> Check {
         let request = Request::system(method.clone(), path).without_credentials();
         is_closed(target, request)
     })
+    .case("I1")
 }
 
 fn credentials() -> Vec<Check> {
@@ -115,7 +116,8 @@ fn credentials() -> Vec<Check> {
                 let pair = BASE64_STANDARD.encode(format!("{user}:not the password"));
                 is_stranger(target, &format!("Basic {pair}")).await
             },
-        ),
+        )
+        .case("I1"),
         AUTH.check(
             "auth.wrong-token",
             "A bearer token that was made up is answered 401.",
@@ -131,7 +133,8 @@ fn credentials() -> Vec<Check> {
                 }
                 Ok(())
             },
-        ),
+        )
+        .case("I1"),
     ]
 }
 

@@ -8,6 +8,7 @@ mod headers;
 mod methods;
 mod names;
 mod paths;
+mod programs;
 mod seen;
 mod streams;
 
@@ -48,6 +49,7 @@ pub(super) fn checks() -> Vec<Check> {
         names::checks(),
         methods::checks(),
         paths::checks(),
+        programs::checks(),
         headers::checks(),
         bodies::checks(),
         streams::checks(),

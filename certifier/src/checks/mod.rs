@@ -1,18 +1,23 @@
 //! All checks, a file per subject. The list below is the order of a run.
 
 mod accepted;
+mod alerts;
 mod delete;
 mod deploy;
 mod doors;
+mod followed;
 mod health;
 mod info;
 mod load;
 
 mod invoke;
-mod later;
+mod kept_up;
 mod log_queries;
 mod logs;
+mod measured;
+mod namespace_changes;
 mod namespaces;
+mod queued;
 mod read;
 mod redirect;
 mod refusals;
@@ -23,6 +28,7 @@ mod scale;
 mod secret_rules;
 mod secrets;
 mod update;
+mod upgrades;
 
 use crate::check::Check;
 
@@ -33,6 +39,7 @@ pub(crate) fn all() -> Vec<Check> {
         info::checks(),
         doors::checks(),
         namespaces::checks(),
+        namespace_changes::checks(),
         deploy::checks(),
         accepted::checks(),
         refusals::checks(),
@@ -45,12 +52,17 @@ pub(crate) fn all() -> Vec<Check> {
         redirect::checks(),
         logs::checks(),
         log_queries::checks(),
+        followed::checks(),
         scale::checks(),
         load::checks(),
         replicas::checks(),
         secrets::checks(),
         secret_rules::checks(),
-        later::checks(),
+        queued::checks(),
+        alerts::checks(),
+        measured::checks(),
+        upgrades::checks(),
+        kept_up::checks(),
     ];
     subjects.into_iter().flatten().collect()
 }

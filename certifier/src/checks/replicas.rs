@@ -321,12 +321,13 @@ async fn lets_calls_finish(target: Target) -> Outcome {
     target.have_probe("scale-down").await?;
     target.scale("scale-down", 2).await?.with_success()?;
     target.available_many("scale-down", 2).await?;
+    let pause = target.pause();
     let calls = (0..10).map(|_| {
-        let call = target.wish(Method::GET, "scale-down", "", &[("sleep", "1500")]);
+        let call = target.wish(Method::GET, "scale-down", "", &[("sleep", &pause)]);
         target.send(call)
     });
     let scaling = async {
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        tokio::time::sleep(target.options().pause / 3).await;
         target.scale("scale-down", 1).await?.with_success()
     };
     let (answers, scaled) = tokio::join!(join_all(calls), scaling);

@@ -7,6 +7,7 @@ mod act;
 mod answer;
 mod counts;
 mod server;
+mod socket;
 mod wish;
 
 pub use server::serve;

@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use super::act::{self, Hoard};
 use super::answer::{Body, GZIP, alphabet, pieces, streamed, whole};
 use super::counts::Counts;
+use super::socket;
 use super::wish::{Abort, Content, Piece, Wish};
 
 /// Nothing that is written to a file, or counted, is longer.
@@ -57,9 +58,12 @@ pub async fn serve(listener: TcpListener) -> io::Result<()> {
     }
 }
 
-async fn call(probe: Arc<Probe>, request: Request<Incoming>) -> io::Result<Response<Body>> {
+async fn call(probe: Arc<Probe>, mut request: Request<Incoming>) -> io::Result<Response<Body>> {
     if request.uri().path() == "/_/health" {
         return Ok(Response::new(whole("OK")));
+    }
+    if let Some(answer) = socket::accepted(&mut request) {
+        return Ok(answer);
     }
     let wish = match Wish::read(request.headers()) {
         Ok(wish) => wish,

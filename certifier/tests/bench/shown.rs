@@ -112,7 +112,8 @@ async fn both_are_told_as_text_as_json_and_as_a_picture() {
         assert!(seconds[0] > 0.0 && seconds.is_sorted(), "{seconds:?}");
     }
     let ratio = json["ratios"][0]["ratio"].as_f64().unwrap();
-    assert_eq!(measured.ratio(0.5), Some(ratio));
+    // Read back from JSON, the last bit may be another.
+    assert!((measured.ratio(0.5).unwrap() - ratio).abs() < 1e-9 * ratio);
     assert!(ratio > 0.0);
 
     let picture = read_svg(&measured.to_svg());

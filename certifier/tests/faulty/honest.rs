@@ -51,6 +51,7 @@ fn not_to_be_tried() -> Vec<&'static str> {
         Capability::Probe,
         Capability::Namespaces,
         Capability::Auth,
+        Capability::Metrics,
     ];
     let tried = |rule: &Rule| {
         rule.door != Door::Gateway && !rule.needs.iter().any(|need| missing.contains(need))

@@ -191,7 +191,7 @@ switches! {
     /// A namespace that exists can be created again.
     NamespaceTwiceCreated,
     /// A namespace is accepted, and not created.
-    NamespaceNotCreated,
+    NamespaceNotCreated because "what is not there can be neither read nor changed",
     /// The creation of a namespace is answered with 204.
     NamespaceCreateIs204,
     /// The update of a namespace changes nothing.
@@ -280,8 +280,6 @@ switches! {
     LongestNameRefused,
     /// A deployment without an image is accepted.
     ImageMissingTaken,
-    /// A function whose image does not exist has available replicas.
-    UnknownImageTaken,
     /// A deployment into a malformed namespace is accepted.
     BadNamespaceTaken,
     /// A deployment into a namespace that does not exist is accepted.
@@ -492,8 +490,6 @@ switches! {
     // Calls.
     /// A call of an unknown function answers 200.
     UnknownIs200 because "no unknown name is answered as it should be",
-    /// Name and namespace are split at the first dot.
-    SplitAtFirstDot,
     /// A name without a namespace is not found.
     BareNameUnknown,
     /// The namespace of a call does not matter.
@@ -573,7 +569,11 @@ switches! {
     /// An asynchronous call is answered with 200.
     AsyncIs200,
     /// An asynchronous call is accepted, and never made.
-    AsyncLost,
+    AsyncLost because "what is never made has no result either",
+    /// An asynchronous call is made twice.
+    AsyncTwice,
+    /// An asynchronous call is answered when it has been made.
+    AsyncWaits,
     /// A callback URL that is none is accepted.
     BadCallbackTaken,
     /// No callback is ever posted.
@@ -597,9 +597,19 @@ switches! {
     /// An alert that is not JSON is accepted.
     BadAlertTaken,
     /// There are no metrics.
-    MetricsMissing,
+    MetricsMissing because "no metric can be read",
     /// Calls are not counted.
     CallsNotCounted,
+    /// The metrics are JSON.
+    MetricsAreJson because "no metric can be read",
+    /// Calls are not counted when they begin.
+    StartsNotCounted,
+    /// How long calls took is not measured.
+    SecondsMissing,
+    /// Replicas are not measured.
+    ReplicasNotMeasured,
+    /// Requests of the provider are not counted.
+    RequestsNotCounted,
     /// Metrics name functions without their namespace.
     MetricsWithoutNamespace,
     /// Metrics count every call as a 200.
@@ -648,6 +658,10 @@ switches! {
     SecretWritable,
     /// A root that is to be read-only can be written.
     ReadOnlyIgnored,
+    /// A function whose process has ended is not started again.
+    CrashedStaysDown,
+    /// Limits of memory are not enforced.
+    MemoryUnlimited,
     /// With a read-only root, not even the temporary directory can be written.
     NothingWritable,
 }

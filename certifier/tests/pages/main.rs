@@ -9,6 +9,10 @@ use std::path::{Path, PathBuf};
 
 use certifier::{Capability, Door, Group, Level, Rule, rules};
 
+use crate::cases::Case;
+
+mod cases;
+
 const UPDATE: &str = "CHECKS_UPDATE";
 
 const INDEX: &str = "README.md";
@@ -17,7 +21,8 @@ const HEAD: &str = "\
 # What the certifier checks
 
 Made from the checks themselves; a test keeps it so. `case` numbers the table that the suite was planned from: `5.1` to
-`5.9` are the original suite's tests, `A1` to `J8` what they leave out.
+`5.9` are the original suite's tests, `A1` to `J8` what they leave out; [cases.md](cases.md) has each of these with its
+checks.
 ";
 
 fn folder() -> PathBuf {
@@ -27,7 +32,11 @@ fn folder() -> PathBuf {
 /// Every page by its file name.
 fn pages() -> BTreeMap<String, String> {
     let rules = rules();
-    let mut pages = BTreeMap::from([(INDEX.to_owned(), index(&rules))]);
+    let cases = cases::page(&Case::read(), &rules);
+    let mut pages = BTreeMap::from([
+        (INDEX.to_owned(), index(&rules)),
+        (cases::PAGE.to_owned(), cases),
+    ]);
     for &group in Group::ALL {
         let of_group: Vec<_> = rules.iter().filter(|rule| rule.group == group).collect();
         if !of_group.is_empty() {

@@ -153,3 +153,18 @@ async fn what_is_not_understood_is_refused_in_words() {
     assert_eq!(answer.status(), 400);
     assert!(answer.text().await.unwrap().contains("stauts=404"));
 }
+
+#[tokio::test]
+async fn what_a_web_socket_is_sent_comes_back() {
+    use futures_util::{SinkExt, StreamExt};
+    use tokio_tungstenite::tungstenite::Message;
+
+    let url = probe().await.replacen("http", "ws", 1);
+    let (mut socket, answer) = tokio_tungstenite::connect_async(url).await.unwrap();
+    assert_eq!(answer.status(), 101);
+    for message in [Message::text("hello"), Message::binary(vec![7; 70_000])] {
+        socket.send(message.clone()).await.unwrap();
+        let back = tokio::time::timeout(DEADLINE, socket.next()).await;
+        assert_eq!(back.unwrap().unwrap().unwrap(), message);
+    }
+}

@@ -65,6 +65,7 @@ fn options(options: Options) -> Options {
             Capability::Autoscaling,
             Capability::Idler,
         ],
+        callback_address: Some(Ipv4Addr::LOCALHOST.to_string()),
         redirector: Some(TestFunction::new(REDIRECTOR, "")),
         probe: Some(TestFunction::new(PROBE, "")),
         long: long(),
@@ -94,6 +95,7 @@ async fn the_certifier_finds_nothing_to_complain_about() {
     let created = ask(Method::POST, "/system/namespace/", namespace).await;
     assert_eq!(created.0, StatusCode::CREATED);
     let options = Options {
+        metrics_url: Some(local.metrics.clone()),
         credentials: Credentials::Basic {
             user: USER.to_owned(),
             password: PASSWORD.to_owned(),
@@ -127,7 +129,11 @@ async fn the_certifier_finds_nothing_in_the_provider_alone() {
     let created = answer(create.body(namespace.to_string())).await;
     assert_eq!(created.0, StatusCode::CREATED);
 
-    let report = certifier::run(options(Options::provider(&url))).await;
+    let options = Options {
+        metrics_url: Some(format!("{url}/metrics")),
+        ..options(Options::provider(&url))
+    };
+    let report = certifier::run(options).await;
     assert!(report.success(), "{report}");
     assert_eq!(skips(&report), listed(SKIPPED_WITHOUT_GATEWAY), "{report}");
 }

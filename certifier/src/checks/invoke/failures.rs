@@ -197,7 +197,7 @@ async fn ends_at_its_own_limit(target: Target) -> Outcome {
     let Some(probe) = target.options().probe.clone() else {
         return Err(Failure::new("a probe", "none was given"));
     };
-    let limit = json!({"com.openfaas.timeout": "1s"});
+    let limit = json!({"com.openfaas.timeout": format!("{}ms", target.pause())});
     target
         .have_function_with("limited", &probe, json!({"annotations": limit}))
         .await?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hyper::Method;
+use tokio::time::Instant;
 use url::Url;
 
 use super::seen::seen;
@@ -16,6 +17,12 @@ use crate::target::Target;
 use crate::wire::Wire;
 
 const FROM: Family = Family::new(Group::Invoke, Level::Full, "RFC 9112");
+
+/// Twice the longest that servers usually wait for a head.
+const ENDLESS: Duration = Duration::from_secs(120);
+
+/// Between two lines of a head that does not end.
+const DRIP: Duration = Duration::from_secs(2);
 
 pub(super) fn checks() -> Vec<Check> {
     let checks = vec![
@@ -61,6 +68,16 @@ pub(super) fn checks() -> Vec<Check> {
         )
         .source("RFC 9112, section 6.3")
         .group(Group::Bodies),
+        FROM.check(
+            "framing.endless-head",
+            "A caller who begins a request and never ends its head is cut off, or answered 408, within two minutes.",
+            cuts_off_an_endless_head,
+        )
+        .source("slow callers must not hold all connections that there are")
+        .group(Group::Timeouts)
+        .level(Level::Full)
+        .case("I13")
+        .long(),
     ];
     let checks = checks.into_iter();
     checks
@@ -206,4 +223,26 @@ async fn smuggles_nothing(target: Target) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// A byte now and then, so that the connection is never idle.
+async fn cuts_off_an_endless_head(target: Target) -> Outcome {
+    let head = head(&target, "GET", "", "HTTP/1.1").await?;
+    let mut wire = target.wire().await?;
+    wire.write(head.as_bytes()).await?;
+    let deadline = Instant::now() + ENDLESS;
+    while Instant::now() < deadline {
+        let answered = wire.read_until(DRIP, |got| !got.is_empty()).await;
+        // An end or an answer; nothing within that time is an error.
+        if let Ok(got) = answered {
+            return match got.is_empty() || got.starts_with(b"HTTP/1.1 408") {
+                true => Ok(()),
+                false => Err(wire.fault("the end of the connection, or 408", &got)),
+            };
+        }
+        if wire.write(b"X-Slow: 1\r\n").await.is_err() {
+            return Ok(());
+        }
+    }
+    Err(wire.fault("the end of the connection within two minutes", b"none"))
 }

@@ -1,7 +1,5 @@
 //! Answers that come piece by piece.
 
-use std::time::Duration;
-
 use hyper::Method;
 use tokio::time::Instant;
 
@@ -16,12 +14,6 @@ const FROM: Family = Family::new(
     Level::Standard,
     "provider SDK since v0.25.8: streams are flushed as they come; here always, whatever the caller accepts",
 );
-
-/// Between the first piece and the second, in milliseconds.
-const PAUSE: &str = "1200";
-
-/// Less than that by what a busy machine may lose.
-const GAP: Duration = Duration::from_millis(400);
 
 pub(super) fn checks() -> Vec<Check> {
     let check = |id, says, word: &'static str, accept: &'static str| {
@@ -54,7 +46,10 @@ pub(super) fn checks() -> Vec<Check> {
 }
 
 async fn comes_piece_by_piece(target: Target, word: &str, accept: &str) -> Outcome {
-    let wish = [(word, "2"), ("every", PAUSE)];
+    let pause = target.pause();
+    // Less than the pause by what a busy machine may lose.
+    let least = target.options().pause / 3;
+    let wish = [(word, "2"), ("every", &pause)];
     let request = target.shared_probe(Method::GET, "", &wish).await?;
     let mut stream = target.open(&request.header("Accept", accept)).await?;
     let mut arrived = Vec::new();
@@ -69,9 +64,9 @@ async fn comes_piece_by_piece(target: Target, word: &str, accept: &str) -> Outco
     let text = String::from_utf8_lossy(&body);
     match (text.contains('1') && text.contains('2'), *last - *first) {
         (false, _) => Err(stream.fault("both pieces", &text)),
-        (true, gap) if gap >= GAP => Ok(()),
+        (true, gap) if gap >= least => Ok(()),
         (true, gap) => {
-            let expected = format!("the second piece about {PAUSE} ms after the first");
+            let expected = format!("the second piece about {pause} ms after the first");
             Err(stream.fault(&expected, &format!("{} ms", gap.as_millis())))
         }
     }

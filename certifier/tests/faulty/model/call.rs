@@ -132,10 +132,7 @@ fn refuse(model: &Model, request: &hyper::Request<Incoming>) -> Result<(), Answe
 
 /// Namespace and name, split at the last dot.
 fn named(model: &Model, name: &str) -> Result<Key, Answer> {
-    let split = match model.wrong(Switch::SplitAtFirstDot) {
-        true => name.split_once('.'),
-        false => name.rsplit_once('.'),
-    };
+    let split = name.rsplit_once('.');
     let bare = split.is_none();
     let (name, namespace) = split.unwrap_or((name, DEFAULT));
     if bare && model.wrong(Switch::BareNameUnknown) {

@@ -10,9 +10,6 @@ use super::{Model, validate};
 use crate::switch::Switch;
 
 /// Every field, in the spelling of the API.
-/// A registry that does not exist, and never will (RFC 6761, section 6.4).
-const NOWHERE: &str = "certifier.invalid/";
-
 const FIELDS: [&str; 12] = [
     "service",
     "image",
@@ -42,10 +39,6 @@ pub(crate) fn read(model: &Model, request: &Request) -> Result<(Key, Map<String,
             Switch::ImageMissingTaken,
             Err(refusal(400, "image: missing")),
         )?;
-    }
-    if text(&deployment, "image")?.starts_with(NOWHERE) {
-        let refused = Err(refusal(400, "image: there is no such image"));
-        model.unless(Switch::UnknownImageTaken, refused)?;
     }
     text(&deployment, "envProcess")?;
     for field in ["labels", "annotations", "envVars"] {

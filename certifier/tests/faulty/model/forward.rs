@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use hyper::HeaderMap;
 use hyper::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, LOCATION, UPGRADE,
-    USER_AGENT,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, LOCATION, TE,
+    UPGRADE, USER_AGENT,
 };
 use percent_encoding::percent_decode_str;
 
@@ -81,8 +81,12 @@ pub(crate) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
 
 /// Takes away what was meant for the platform, and says where the call came from.
 pub(crate) fn headers(model: &Model, headers: &mut HeaderMap, peer: SocketAddr, id: &str) {
+    let trailers = values(headers, &TE).any(|coding| coding.contains("trailers"));
     for name in of_one_connection(model, headers) {
         headers.remove(&name);
+    }
+    if trailers {
+        put(headers, TE, "trailers");
     }
     came_from(model, headers, peer);
     match model.switch {

@@ -52,8 +52,8 @@ pub(crate) fn logs(model: &Arc<Model>, request: &Request) -> Result<Answer, Answ
         Some("1" | "t" | "T" | "true" | "TRUE" | "True")
     );
 
-    let state = model.state();
-    let Some(function) = state.functions.get(&wanted.key) else {
+    let mut state = model.state();
+    let Some(function) = state.functions.get_mut(&wanted.key) else {
         return Err(match model.switch {
             Some(Switch::LogsOfUnknownEmpty) => typed(200, KIND, ""),
             Some(Switch::LogsOfUnknownIs500) => refusal(500, "function log request failed"),
@@ -72,6 +72,10 @@ pub(crate) fn logs(model: &Arc<Model>, request: &Request) -> Result<Answer, Answ
         .iter()
         .map(|line| wanted.write(model, line))
         .collect();
+    if let Some(words) = function.last_words.take() {
+        let instance = function.instance(0);
+        function.log.add(&instance, words);
+    }
     if !follow || model.wrong(Switch::FollowIgnored) {
         let kind = if model.wrong(Switch::LogsTyped) {
             "text/plain; charset=utf-8"

@@ -11,21 +11,24 @@ pub(crate) fn metrics(model: &Model) -> Answer {
         return empty(404);
     }
     let state = model.state();
-    let mut text = String::new();
+    let mut text = String::from("process_start_time_seconds 1700000000\n");
     if model.is_gateway {
-        calls(&state, &mut text);
-        replicas(&state, &mut text);
+        calls(model, &state, &mut text);
+        replicas(model, &state, &mut text);
     } else {
-        requests(&state, &mut text);
+        requests(model, &state, &mut text);
     }
-    typed(200, KIND, text)
+    match model.wrong(Switch::MetricsAreJson) {
+        true => typed(200, "application/json", "{}"),
+        false => typed(200, KIND, text),
+    }
 }
 
 fn family(text: &mut String, name: &str, kind: &str, help: &str) {
     text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
 }
 
-fn calls(state: &State, text: &mut String) {
+fn calls(model: &Model, state: &State, text: &mut String) {
     let total = "gateway_function_invocation_total";
     family(text, total, "counter", "Function metrics");
     for ((name, code), count) in &state.answered {
@@ -40,12 +43,14 @@ fn calls(state: &State, text: &mut String) {
         "counter",
         "The total number of function HTTP requests started.",
     );
-    for (name, count) in &state.started {
+    let started_calls = state.started.iter();
+    for (name, count) in started_calls.filter(|_| !model.wrong(Switch::StartsNotCounted)) {
         text.push_str(&format!("{started}{{function_name=\"{name}\"}} {count}\n"));
     }
     let seconds = "gateway_functions_seconds";
     family(text, seconds, "histogram", "Function time taken");
-    for ((name, code), count) in &state.answered {
+    let measured = state.answered.iter();
+    for ((name, code), count) in measured.filter(|_| !model.wrong(Switch::SecondsMissing)) {
         let labels = format!("code=\"{code}\",function_name=\"{name}\"");
         for limit in ["0.005", "0.1", "1", "10", "+Inf"] {
             text.push_str(&format!(
@@ -57,7 +62,7 @@ fn calls(state: &State, text: &mut String) {
     }
 }
 
-fn replicas(state: &State, text: &mut String) {
+fn replicas(model: &Model, state: &State, text: &mut String) {
     let gauge = "gateway_service_count";
     family(
         text,
@@ -65,7 +70,10 @@ fn replicas(state: &State, text: &mut String) {
         "gauge",
         "Current count of replicas for function",
     );
-    for ((namespace, name), function) in &state.functions {
+    let functions = state.functions.iter();
+    for ((namespace, name), function) in
+        functions.filter(|_| !model.wrong(Switch::ReplicasNotMeasured))
+    {
         let replicas = function.replicas;
         text.push_str(&format!(
             "{gauge}{{function_name=\"{name}.{namespace}\"}} {replicas}\n"
@@ -73,7 +81,10 @@ fn replicas(state: &State, text: &mut String) {
     }
 }
 
-fn requests(state: &State, text: &mut String) {
+fn requests(model: &Model, state: &State, text: &mut String) {
+    if model.wrong(Switch::RequestsNotCounted) {
+        return;
+    }
     let total = "provider_http_requests_total";
     family(text, total, "counter", "The total number of HTTP requests.");
     for ((method, path, code), count) in &state.requests {

@@ -161,9 +161,9 @@ impl Model {
     }
 
     /// Adds a line to a function's log.
-    pub(crate) fn log(&self, key: &Key, text: String) {
+    pub(crate) fn log(&self, key: &Key, replica: usize, text: String) {
         self.change(key, |function| {
-            let instance = function.instance();
+            let instance = function.instance(replica);
             function.log.add(&instance, text);
         });
     }

@@ -87,12 +87,21 @@ impl Wish {
 
 pub(crate) async fn call(model: &Model, call: &mut Call, body: Body) -> Answer {
     let wish = Wish::of(call);
-    if wish.get("exit").is_some() || over_its_limit(call, &wish) {
-        // The next call finds a new process in its place.
-        model.change(&call.key, |function| function.probes.clear());
+    if call.function.down {
         return own(model, 502, format!("no answer from {}", call.key.1));
     }
-    log(model, call, &wish);
+    let limited = !model.wrong(Switch::MemoryUnlimited);
+    if wish.get("exit").is_some() || (limited && over_its_limit(call, &wish)) {
+        // The next call finds a new process in its place.
+        let down = model.wrong(Switch::CrashedStaysDown);
+        model.change(&call.key, |function| {
+            function.probes.clear();
+            function.down = down;
+        });
+        return own(model, 502, format!("no answer from {}", call.key.1));
+    }
+    let turn = turn(model, call);
+    log(model, call, turn, &wish);
     if let Some(answer) = files(model, call, &wish).await {
         return answer;
     }
@@ -105,15 +114,25 @@ pub(crate) async fn call(model: &Model, call: &mut Call, body: Body) -> Answer {
             false => drop(call.headers.insert(WISH, rest)),
         }
     }
-    let address = replica(model, call).await;
+    let address = replica(model, call, turn).await;
     upstream::forward(model, call, address, body).await
 }
 
-/// One of the replicas, each in its turn.
-async fn replica(model: &Model, call: &Call) -> SocketAddr {
-    let count = usize::try_from(call.function.replicas.max(1))
-        .unwrap()
-        .min(16);
+fn replicas(call: &Call) -> usize {
+    usize::try_from(call.function.replicas.clamp(1, 16)).unwrap()
+}
+
+/// Which replica has its turn.
+fn turn(model: &Model, call: &Call) -> usize {
+    match model.wrong(Switch::OneReplicaTakesAll) {
+        true => 0,
+        false => usize::try_from(call.function.calls).unwrap() % replicas(call),
+    }
+}
+
+/// One of the replicas, all of which are started when the first is wanted.
+async fn replica(model: &Model, call: &Call, turn: usize) -> SocketAddr {
+    let count = replicas(call);
     let mut known = call.function.probes.clone();
     if known.len() < count {
         let mut started = Vec::new();
@@ -130,11 +149,7 @@ async fn replica(model: &Model, call: &Call) -> SocketAddr {
         });
         known.extend(started);
     }
-    let turn = match model.wrong(Switch::OneReplicaTakesAll) {
-        true => 0,
-        false => usize::try_from(call.function.calls).unwrap(),
-    };
-    known[turn % count].address
+    known[turn].address
 }
 
 fn over_its_limit(call: &Call, wish: &Wish) -> bool {
@@ -193,7 +208,7 @@ async fn write(model: &Model, call: &Call, path: &str, body: Body) -> Answer {
     answer::json(200, &json!({"written": written}))
 }
 
-fn log(model: &Model, call: &Call, wish: &Wish) {
+fn log(model: &Model, call: &Call, turn: usize, wish: &Wish) {
     let length = wish.number("length").min(LONGEST_LINE);
     let filling = match wish.get("kind").unwrap_or_default() {
         "empty" => None,
@@ -203,13 +218,17 @@ fn log(model: &Model, call: &Call, wish: &Wish) {
     };
     for number in 1..=wish.number("log") {
         let Some(filling) = filling else {
-            model.log(&call.key, String::new());
+            model.log(&call.key, turn, String::new());
             continue;
         };
         let mut line = format!("line {number} ");
         while line.len() < length {
             line.push_str(filling);
         }
-        model.log(&call.key, line);
+        model.log(&call.key, turn, line);
+    }
+    if wish.get("log").is_some() {
+        let words = format!("{} / - 200 OK", call.method);
+        model.change(&call.key, |function| function.last_words = Some(words));
     }
 }

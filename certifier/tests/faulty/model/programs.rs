@@ -212,5 +212,5 @@ fn log(model: &Model, call: &Call, text: String) {
     if model.wrong(Switch::NoForkingLine) && text.starts_with("Forking") {
         return;
     }
-    model.log(&call.key, format!("2026/03/03 14:05:09 {text}"));
+    model.log(&call.key, 0, format!("2026/03/03 14:05:09 {text}"));
 }

@@ -52,16 +52,25 @@ async fn take(
         .await
         .map_err(|_| refusal(400, "the body broke off"))?;
     let (model, id) = (model.clone(), id.to_owned());
-    tokio::spawn(async move {
+    let waits = model.wrong(Switch::AsyncWaits);
+    let made = async move {
         if model.wrong(Switch::AsyncLost) {
             return;
         }
-        let answer = programs::run(&model, &mut call, whole(body.to_bytes())).await;
+        let body = body.to_bytes();
+        if model.wrong(Switch::AsyncTwice) {
+            programs::run(&model, &mut call, whole(body.clone())).await;
+        }
+        let answer = programs::run(&model, &mut call, whole(body)).await;
         model.count(&call.key, answer.status().as_u16());
         if let Some(callback) = callback {
             post(&model, callback, &call, &id, answer).await;
         }
-    });
+    };
+    match waits {
+        true => made.await,
+        false => drop(tokio::spawn(made)),
+    }
     Ok(())
 }
 

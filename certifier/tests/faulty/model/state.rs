@@ -46,10 +46,14 @@ pub(crate) struct Function {
     /// So many calls come too soon after it came back from zero.
     pub(crate) waking: u64,
     pub(crate) log: Log,
+    /// What its watchdog says of the last call, once somebody has looked at the log: when it is least wanted.
+    pub(crate) last_words: Option<String>,
     /// What it has written.
     pub(crate) files: BTreeMap<String, Vec<u8>>,
     /// The servers that play its replicas, if it is the probe.
     pub(crate) probes: Vec<Replica>,
+    /// Whether its process has ended, and nobody starts it again.
+    pub(crate) down: bool,
 }
 
 /// What a function has said. Survives its updates.
@@ -102,8 +106,10 @@ impl Function {
             stumbles: 0,
             waking: 0,
             log: Log::new(),
+            last_words: None,
             files: BTreeMap::new(),
             probes: Vec::new(),
+            down: false,
         }
     }
 
@@ -130,9 +136,9 @@ impl Function {
             .map(|(_, value)| value)
     }
 
-    /// The names of its replicas, as its log gives them.
-    pub(crate) fn instance(&self) -> String {
-        format!("{}-0", self.text("service"))
+    /// The name of one of its replicas, as its log gives it.
+    pub(crate) fn instance(&self, number: usize) -> String {
+        format!("{}-{number}", self.text("service"))
     }
 }
 

@@ -1,0 +1,205 @@
+//! Functions that break, that take too much, and that are removed while they work.
+
+use futures_util::future::join_all;
+use hyper::Method;
+use serde_json::json;
+
+use crate::capability::Capability;
+use crate::check::{Check, Family};
+use crate::failure::{Failure, Outcome};
+use crate::http::Answer;
+use crate::rule::{Group, Level};
+use crate::target::Target;
+
+const FROM: Family = Family::new(
+    Group::Shutdown,
+    Level::Standard,
+    "any caller's expectation: a function that broke is started again",
+);
+
+const LIMITS: Family = Family::new(
+    Group::Limits,
+    Level::Standard,
+    "provider SDK: readOnlyRootFilesystem and limits of a deployment",
+);
+
+/// One more than Docker Swarm's usual policy starts again.
+const CRASHES: usize = 6;
+
+/// What a function may take, and what it asks for, in MiB.
+const MEMORY: &str = "64Mi";
+const TOO_MUCH: &str = "512";
+
+pub(super) fn checks() -> Vec<Check> {
+    restarted().into_iter().chain(confined()).collect()
+}
+
+fn restarted() -> Vec<Check> {
+    vec![
+        FROM.check(
+            "shutdown.crashes",
+            "A function whose process ends by itself is started again, also for the sixth time.",
+            comes_back,
+        )
+        .case("J4")
+        .needs(&[Capability::Probe]),
+        FROM.check(
+            "shutdown.crash-under-load",
+            "When one of two replicas breaks, callers get an answer of the function's or a status of 500, 502 or 503, \
+             and soon only the function's.",
+            breaks_under_load,
+        )
+        .level(Level::Full)
+        .case("H22")
+        .needs(&[Capability::Probe, Capability::ScaleMany]),
+        FROM.check(
+            "delete.in-flight",
+            "Calls at work when their function is deleted succeed, or are answered with 500, 502 or 503; none hangs.",
+            lets_none_hang,
+        )
+        .group(Group::Delete)
+        .level(Level::Full)
+        .source("callers wait for an answer, whatever an operator does")
+        .case("C8")
+        .needs(&[Capability::Probe]),
+    ]
+}
+
+fn confined() -> Vec<Check> {
+    vec![
+        LIMITS
+            .check(
+                "limits.memory-enforced",
+                "A function that takes more memory than its limit is stopped, and started again.",
+                is_stopped,
+            )
+            .case("J7")
+            .needs(&[Capability::Probe, Capability::MemoryLimits]),
+        LIMITS
+            .check(
+                "limits.read-only-root",
+                "With readOnlyRootFilesystem, a function cannot write to its root.",
+                cannot_write_to_its_root,
+            )
+            .case("J6")
+            .needs(&[Capability::Probe, Capability::ReadOnly]),
+        LIMITS
+            .check(
+                "limits.writable-tmp",
+                "With readOnlyRootFilesystem, a function can write to /tmp, and read that again.",
+                can_write_to_tmp,
+            )
+            .case("J6")
+            .needs(&[Capability::Probe, Capability::ReadOnly]),
+    ]
+}
+
+async fn comes_back(target: Target) -> Outcome {
+    target.have_probe("crash").await?;
+    let crash = target.wish(Method::GET, "crash", "", &[("exit", "1")]);
+    let call = target.wish(Method::GET, "crash", "", &[]);
+    for _ in 0..CRASHES {
+        // Whoever answers this: it is not the function.
+        let _ = target.send(crash.clone()).await;
+        target.call_until(&call, 200).await?;
+    }
+    Ok(())
+}
+
+async fn breaks_under_load(target: Target) -> Outcome {
+    target.have_probe("crash-two").await?;
+    target.scale("crash-two", 2).await?.with_success()?;
+    target.available_many("crash-two", 2).await?;
+    let call = target.wish(Method::GET, "crash-two", "", &[]);
+    let crash = target.wish(Method::GET, "crash-two", "", &[("exit", "1")]);
+    let callers = (0..4).map(|_| async {
+        for _ in 0..20 {
+            let answer = target.send(call.clone()).await?;
+            answer.with_status(&[200, 500, 502, 503])?;
+        }
+        Ok(())
+    });
+    let (calls, _) = tokio::join!(join_all(callers), target.send(crash));
+    calls.into_iter().collect::<Outcome<()>>()?;
+    target.available_many("crash-two", 2).await?;
+    for _ in 0..20 {
+        target.call_until(&call, 200).await?;
+    }
+    Ok(())
+}
+
+/// The calls are at work once the first has been counted.
+async fn lets_none_hang(target: Target) -> Outcome {
+    target.have_probe("gone").await?;
+    let pause = target.pause();
+    let calls = (0..20).map(|_| {
+        let call = target.wish(Method::GET, "gone", "", &[("sleep", &pause)]);
+        target.send(call)
+    });
+    let deletion = async {
+        tokio::time::sleep(target.options().pause / 3).await;
+        target.delete("gone").await?.with_success()
+    };
+    let (answers, deleted) = tokio::join!(join_all(calls), deletion);
+    deleted?;
+    for answer in answers {
+        match answer {
+            Ok(answer) => drop(answer.with_status(&[200, 500, 502, 503])?),
+            Err(failure) if failure.got.starts_with("no complete answer") => return Err(failure),
+            // A connection that breaks tells a caller, too.
+            Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+async fn have(target: &Target, short: &str, more: serde_json::Value) -> Outcome<Answer> {
+    let Some(probe) = target.options().probe.clone() else {
+        return Err(Failure::new("a probe", "none was given"));
+    };
+    target.have_function_with(short, &probe, more).await?;
+    let call = target.wish(Method::GET, short, "", &[]);
+    target.call_until(&call, 200).await
+}
+
+async fn is_stopped(target: Target) -> Outcome {
+    have(&target, "memory", json!({"limits": {"memory": MEMORY}})).await?;
+    let greedy = target.wish(Method::GET, "memory", "", &[("allocate", TOO_MUCH)]);
+    // A connection that breaks is as good an end as any.
+    if let Ok(answer) = target.send(greedy).await
+        && answer.status == 200
+    {
+        let expected = format!("no {TOO_MUCH} MiB with a limit of {MEMORY}");
+        return Err(answer.fault(expected, "status 200"));
+    }
+    let call = target.wish(Method::GET, "memory", "", &[]);
+    target.call_until(&call, 200).await?;
+    Ok(())
+}
+
+async fn write(target: &Target, short: &str, path: &str) -> Outcome<Answer> {
+    have(target, short, json!({"readOnlyRootFilesystem": true})).await?;
+    let call = target.wish(Method::POST, short, "", &[("write", path)]);
+    target.send(call.body("certified")).await
+}
+
+async fn cannot_write_to_its_root(target: Target) -> Outcome {
+    let answer = write(&target, "locked", "/certified").await?;
+    match answer.status {
+        200 => Err(answer.fault("the function's 500: it cannot write", "status 200")),
+        _ => answer.with_status(&[500]).map(drop),
+    }
+}
+
+async fn can_write_to_tmp(target: Target) -> Outcome {
+    let path = "/tmp/certified";
+    write(&target, "locked-tmp", path)
+        .await?
+        .with_status(&[200])?;
+    let call = target.wish(Method::GET, "locked-tmp", "", &[("read", path)]);
+    let answer = target.send(call).await?.with_status(&[200])?;
+    match answer.text() == "certified" {
+        true => Ok(()),
+        false => Err(answer.fault("what was written", answer.text())),
+    }
+}
