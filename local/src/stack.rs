@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use faas_gateway::endpoints::InProcess;
-use faas_gateway::{Addresses, Gateway};
+use faas_gateway::{Addresses, Gateway, Parts};
 use faas_http::auth::{Credentials, Pair};
 use faas_provider_memory::MemoryService;
 use faas_provider_memory::sandbox::Allowed;
@@ -49,16 +49,15 @@ impl Stack {
             public: on(config.port),
             metrics: on(config.metrics_port),
         };
-        let endpoints = Arc::new(InProcess(provider.endpoints()));
-        let gateway_config = gateway_config(config, provider.local_addr())?;
-        let gateway = Gateway::bind_with(
-            gateway_config,
-            addresses,
-            endpoints,
+        let parts = Parts {
+            endpoints: Arc::new(InProcess(provider.endpoints())),
             credentials,
-            Some(inner),
-        )
-        .await?;
+            provider_credentials: Some(inner),
+            queue: None,
+            series: Vec::new(),
+        };
+        let gateway_config = gateway_config(config, provider.local_addr())?;
+        let gateway = Gateway::bind_with(gateway_config, addresses, parts).await?;
         Ok(Self { gateway, provider })
     }
 

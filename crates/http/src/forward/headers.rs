@@ -21,7 +21,7 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Removes what is meant for one connection only, `Connection`'s own list included.
-pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)
@@ -46,8 +46,8 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Turns the headers of a request that came in into those of the request that goes out.
-pub(super) fn for_upstream(headers: &mut HeaderMap, peer: Option<IpAddr>, keep_host: bool) {
+/// Turns the headers of a request that came in into those of the request that goes out, now or later.
+pub fn for_upstream(headers: &mut HeaderMap, peer: Option<IpAddr>, keep_host: bool) {
     let trailers = headers
         .get_all(TE)
         .iter()

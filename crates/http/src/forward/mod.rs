@@ -33,7 +33,9 @@ use body::{Fared, GiveUp, Held, Lent, Streamed};
 use connect::{Connector, Served, is_silence};
 pub use failure::Failure;
 use failure::failure;
-pub use headers::{FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, REMAINING_MS};
+pub use headers::{
+    FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, REMAINING_MS, for_upstream, strip_hop_by_hop,
+};
 use upgrade::Asked;
 pub use upgrade::Tunnel;
 use upstream::InFlight;
