@@ -284,7 +284,7 @@ pub struct Taken {
     pub failures: u32,
     /// Attempts in a row that did not reach the gateway.
     pub unreachable: u32,
-    /// Time since it was accepted, as the store's clock tells.
+    /// Time since it was accepted, or since the end of its delay where it was put off, as the store's clock tells.
     pub age: Duration,
     /// Time since it became due.
     pub waited: Duration,
