@@ -141,6 +141,7 @@ impl Error {
             }
             Self::Header { .. } | Self::NoQueue(_) => StatusCode::BAD_REQUEST,
             Self::Queue(QueueError::FunctionFull(_)) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Queue(QueueError::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Queue(QueueError::Format(_)) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Queue(QueueError::Full(_) | QueueError::Unavailable(_)) | Self::BodiesFull => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -181,8 +182,11 @@ impl Error {
 impl Error {
     /// Whether the same request may be accepted in a moment.
     fn passes(&self) -> bool {
-        let queue = matches!(self, Self::Queue(error) if !matches!(error, QueueError::Format(_)));
-        queue || matches!(self, Self::BodiesFull)
+        match self {
+            Self::Queue(QueueError::Format(_) | QueueError::TooLarge(_)) => false,
+            Self::Queue(_) | Self::BodiesFull => true,
+            _ => false,
+        }
     }
 }
 
@@ -225,6 +229,7 @@ mod tests {
             (QueueError::Full(1), 503, true),
             (QueueError::FunctionFull(1), 429, true),
             (QueueError::Unavailable("no disk".into()), 503, true),
+            (QueueError::TooLarge(1), 413, false),
             (
                 QueueError::Format(faas_queue::FormatError::Newer(3)),
                 500,

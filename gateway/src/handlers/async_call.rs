@@ -120,6 +120,7 @@ async fn store(app: &Shared, queue: &dyn Queue, new: NewCall) -> Result<Accepted
         Ok(_) => "duplicate",
         Err(QueueError::Full(_)) => "queue_full",
         Err(QueueError::FunctionFull(_)) => "function_full",
+        Err(QueueError::TooLarge(_)) => "too_large",
         Err(_) => "unavailable",
     };
     app.metrics.queued(&queue_name, result);
