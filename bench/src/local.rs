@@ -38,14 +38,19 @@ pub(crate) async fn measure(programs: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-struct Stack {
-    process: Process,
-    url: String,
+pub(crate) struct Stack {
+    pub(crate) process: Process,
+    pub(crate) url: String,
     _data: tempfile::TempDir,
 }
 
 impl Stack {
     fn start(programs: &Path) -> anyhow::Result<Self> {
+        Self::with(programs, &[])
+    }
+
+    /// With further settings.
+    pub(crate) fn with(programs: &Path, further: &[(&str, String)]) -> anyhow::Result<Self> {
         let (port, metrics_port) = (free_port()?, free_port()?);
         let data = tempfile::tempdir()?;
         let variables = [
@@ -53,6 +58,7 @@ impl Stack {
             ("metrics_port", metrics_port.to_string()),
             ("data_dir", data.path().display().to_string()),
         ];
+        let variables = [&variables, further].concat();
         let process = Process::start(&programs.join("faas-local"), &[], &variables)?;
         Ok(Self {
             process,

@@ -1,5 +1,6 @@
 //! Measures the platform from outside: real processes, real sockets. `bench/run` builds what it needs and starts it.
 
+mod later;
 mod load;
 mod local;
 mod process;
@@ -26,6 +27,8 @@ struct Arguments {
 enum What {
     /// faas-local: from its start to its first answer, its resident memory, from a deploy's 202 to the first answer.
     Local,
+    /// Asynchronous calls: stored, made, waiting.
+    Later,
     /// A body streamed in and echoed out through gateway and provider: their resident memory.
     Stream {
         /// Size of the body in MiB.
@@ -66,6 +69,7 @@ fn main() -> anyhow::Result<()> {
 
 async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.what {
+        What::Later => later::measure(&arguments.programs).await,
         What::Local => local::measure(&arguments.programs).await,
         What::Stream { mebibytes } => stream::measure(&arguments.programs, mebibytes).await,
         What::Swarm => swarm::measure().await,

@@ -32,6 +32,10 @@ faas_http::settings! {
         pub scale_from_zero_timeout: Duration = "30s",
         /// Most calls of one function that may wait for a replica; more are answered 503.
         pub scale_from_zero_queue: usize = "1024",
+        /// Largest body of an asynchronous call, in bytes.
+        pub async_max_body_bytes: usize = "67108864",
+        /// Longest time by which a caller may put an asynchronous call off.
+        pub max_message_age: Duration = "24h",
         /// Namespace of functions that name none.
         pub function_namespace: String = "openfaas-fn",
         /// Whether /system wants the credentials in secret_mount_path. The provider is sent the same ones.

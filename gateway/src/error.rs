@@ -6,7 +6,10 @@ use axum::response::{IntoResponse, Response};
 use faas_http::forward::Failure;
 use faas_http::{auth, duration};
 use faas_provider::{FunctionName, Hop, client, refusal};
+use faas_queue::Error as QueueError;
+use faas_queue::policy::QUEUE_ANNOTATION;
 use http::StatusCode;
+use http::header::{HeaderValue, RETRY_AFTER};
 
 use crate::metrics::CALLER_GONE;
 
@@ -95,6 +98,29 @@ pub(crate) enum Error {
     /// Not here.
     #[error("{0}")]
     Unsupported(&'static str),
+    /// A header of an asynchronous call asks for what cannot be.
+    #[error("{name}: {reason}")]
+    Header {
+        /// Its name.
+        name: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The function's annotation names a queue that there is not.
+    #[error("annotation {QUEUE_ANNOTATION}: no queue is called `{0}`")]
+    NoQueue(String),
+    /// The queue did not do what it was asked.
+    #[error(transparent)]
+    Queue(#[from] faas_queue::Error),
+    /// Bodies of other asynchronous calls take up the memory there is for them.
+    #[error("too many bodies of asynchronous calls are on their way at once")]
+    BodiesFull,
+    /// No asynchronous call is known by this name, or no longer.
+    #[error("no call is known by the id `{0}`")]
+    NoCall(String),
+    /// No dead letter has this name.
+    #[error("there is no dead letter `{0}`")]
+    NoDeadLetter(String),
     /// The body is larger than this route takes.
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
@@ -110,7 +136,16 @@ impl Error {
     /// The only place where a failure becomes a number.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound(_) | Self::NoFunction => StatusCode::NOT_FOUND,
+            Self::NotFound(_) | Self::NoFunction | Self::NoCall(_) | Self::NoDeadLetter(_) => {
+                StatusCode::NOT_FOUND
+            }
+            Self::Header { .. } | Self::NoQueue(_) => StatusCode::BAD_REQUEST,
+            Self::Queue(QueueError::FunctionFull(_)) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Queue(QueueError::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Queue(QueueError::Format(_)) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Queue(QueueError::Full(_) | QueueError::Unavailable(_)) | Self::BodiesFull => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::ProviderUnknown { .. }
             | Self::NotReady(_)
             | Self::StillNotReady { .. }
@@ -144,9 +179,25 @@ impl Error {
     }
 }
 
+impl Error {
+    /// Whether the same request may be accepted in a moment.
+    fn passes(&self) -> bool {
+        match self {
+            Self::Queue(QueueError::Format(_) | QueueError::TooLarge(_)) => false,
+            Self::Queue(_) | Self::BodiesFull => true,
+            _ => false,
+        }
+    }
+}
+
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        refusal(self.status(), Hop::Gateway, &self.to_string())
+        let mut response = refusal(self.status(), Hop::Gateway, &self.to_string());
+        if self.passes() {
+            let seconds = HeaderValue::from_static("1");
+            response.headers_mut().insert(RETRY_AFTER, seconds);
+        }
+        response
     }
 }
 
@@ -165,5 +216,33 @@ pub(crate) fn in_words(error: &client::Error) -> String {
         client::Error::NotFound => "it says there is none".to_owned(),
         client::Error::Refused { status, .. } => format!("it answered {}", status.as_u16()),
         client::Error::Transport(_) => "it gave no answer".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_that_does_not_take_a_call_is_the_platforms_fault_and_passes() {
+        for (error, status, retried) in [
+            (QueueError::Full(1), 503, true),
+            (QueueError::FunctionFull(1), 429, true),
+            (QueueError::Unavailable("no disk".into()), 503, true),
+            (QueueError::TooLarge(1), 413, false),
+            (
+                QueueError::Format(faas_queue::FormatError::Newer(3)),
+                500,
+                false,
+            ),
+        ] {
+            let response = Error::from(error).into_response();
+            assert_eq!(response.status(), status);
+            assert_eq!(
+                response.headers().contains_key(RETRY_AFTER),
+                retried,
+                "{status}"
+            );
+        }
     }
 }

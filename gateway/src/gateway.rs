@@ -9,11 +9,15 @@ use faas_http::auth::Credentials;
 use faas_http::forward::Forwarder;
 use faas_http::{Server, env};
 use faas_provider::{Client, EndpointTable};
+use faas_queue::Queue;
+use http::HeaderMap;
+use prometheus::Registry;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::body::Budget;
 use crate::endpoints::{Endpoints, Watched};
-use crate::error::StartError;
+use crate::error::{Error, StartError};
 use crate::metrics::Metrics;
 use crate::provider::{Limits, ProviderLink};
 use crate::scaling::FromZero;
@@ -26,6 +30,20 @@ pub struct Addresses {
     pub public: SocketAddr,
     /// Metrics, liveness, readiness.
     pub metrics: SocketAddr,
+}
+
+/// What a program that holds the gateway gives it.
+pub struct Parts {
+    /// Which replicas, how busy.
+    pub endpoints: Arc<dyn Endpoints>,
+    /// What callers of `/system` are asked for.
+    pub credentials: Option<Credentials>,
+    /// What the provider is sent.
+    pub provider_credentials: Option<Credentials>,
+    /// Where asynchronous calls are put; without one there are none.
+    pub queue: Option<Arc<dyn Queue>>,
+    /// Further series for the metrics page.
+    pub series: Vec<Registry>,
 }
 
 /// What handlers share.
@@ -45,8 +63,27 @@ pub(crate) struct Shared {
     pub(crate) upstream_timeout: Option<Duration>,
     pub(crate) from_zero: Arc<FromZero>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Who may ask for more than their own calls.
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) queue: Option<Arc<dyn Queue>>,
+    /// Memory for bodies on their way to the queue.
+    pub(crate) bodies: Budget,
     /// Cancelled when the gateway begins to drain.
     pub(crate) stop: CancellationToken,
+}
+
+impl Shared {
+    /// The queue, where there is one.
+    pub(crate) fn queue(&self) -> Result<&Arc<dyn Queue>, Error> {
+        let none = "asynchronous calls are not available: this gateway has no queue";
+        self.queue.as_ref().ok_or(Error::Unsupported(none))
+    }
+
+    /// Whether a request may ask what only users of `/system` may.
+    pub(crate) fn admits(&self, headers: &HeaderMap) -> bool {
+        let credentials = self.credentials.as_ref();
+        credentials.is_none_or(|credentials| credentials.admit(headers))
+    }
 }
 
 /// The gateway, with its ports taken.
@@ -72,28 +109,32 @@ impl Gateway {
             &config.functions_provider_url,
             &config.function_namespace,
         );
-        Self::bind_with(
-            config,
-            addresses,
-            Arc::new(endpoints),
-            credentials.clone(),
-            credentials,
-        )
-        .await
+        let parts = Parts {
+            endpoints: Arc::new(endpoints),
+            credentials: credentials.clone(),
+            provider_credentials: credentials,
+            queue: None,
+            series: Vec::new(),
+        };
+        Self::bind_with(config, addresses, parts).await
     }
 
-    /// Takes both ports, with the endpoints answered by `endpoints`, callers asked for `credentials`, and the provider
-    /// sent `provider_credentials`: for programs that hold gateway and provider in one process.
+    /// Takes both ports, with what the caller gives: for programs that hold gateway and provider in one process.
     ///
     /// # Errors
     /// See [`StartError`].
     pub async fn bind_with(
         config: Config,
         addresses: Addresses,
-        endpoints: Arc<dyn Endpoints>,
-        credentials: Option<Credentials>,
-        provider_credentials: Option<Credentials>,
+        parts: Parts,
     ) -> Result<Self, StartError> {
+        let Parts {
+            endpoints,
+            credentials,
+            provider_credentials,
+            queue,
+            series,
+        } = parts;
         let upstream_timeout = env::limit(config.upstream_timeout);
         let client = client(&config, provider_credentials.as_ref())?;
         let link = |url, silence| {
@@ -106,7 +147,8 @@ impl Gateway {
         };
         let provider_url = &config.functions_provider_url;
         let table = endpoints.table();
-        let metrics = Metrics::new().map_err(|error| StartError::Setting(error.to_string()))?;
+        let metrics =
+            Metrics::new(series).map_err(|error| StartError::Setting(error.to_string()))?;
         let app = Arc::new(Shared {
             provider: link(provider_url, upstream_timeout)?,
             // A followed log may be silent for hours.
@@ -117,6 +159,9 @@ impl Gateway {
             forwarder: Forwarder::new(upstream_timeout),
             from_zero: FromZero::new(&config, client.clone(), Arc::clone(&endpoints)),
             metrics: Arc::new(metrics),
+            credentials: credentials.clone(),
+            queue,
+            bodies: Budget::default(),
             stop: CancellationToken::new(),
             config,
             client,

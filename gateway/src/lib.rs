@@ -8,13 +8,15 @@ mod error;
 mod gateway;
 mod guard;
 mod handlers;
+mod json;
 mod metrics;
 mod name;
 mod provider;
 mod routes;
 mod scaling;
+mod wish;
 
 pub use config::Config;
 pub use endpoints::Endpoints;
 pub use error::StartError;
-pub use gateway::{Addresses, Gateway};
+pub use gateway::{Addresses, Gateway, Parts};

@@ -24,6 +24,9 @@ pub(crate) struct Metrics {
     seconds: HistogramVec,
     started: IntCounterVec,
     replicas: IntGaugeVec,
+    queued: IntCounterVec,
+    /// Series of others on our page.
+    further: Vec<Registry>,
     functions: RwLock<HashMap<FunctionName, Arc<FunctionCounts>>>,
     page: Mutex<()>,
 }
@@ -40,7 +43,7 @@ pub(crate) struct FunctionCounts {
 type Series = (IntCounter, Histogram);
 
 impl Metrics {
-    pub(crate) fn new() -> prometheus::Result<Self> {
+    pub(crate) fn new(further: Vec<Registry>) -> prometheus::Result<Self> {
         let registry = Registry::new();
         let function = ["function_name"];
         let function_and_code = ["function_name", "code"];
@@ -67,6 +70,14 @@ impl Metrics {
             ),
             &function,
         )?;
+        let queued = IntCounterVec::new(
+            Opts::new(
+                "gateway_async_published_total",
+                "Asynchronous calls put into a queue, by what came of it.",
+            ),
+            &["queue_name", "result"],
+        )?;
+        registry.register(Box::new(queued.clone()))?;
         registry.register(Box::new(invocations.clone()))?;
         registry.register(Box::new(seconds.clone()))?;
         registry.register(Box::new(started.clone()))?;
@@ -79,6 +90,8 @@ impl Metrics {
             seconds,
             started,
             replicas,
+            queued,
+            further,
             functions,
             page,
         })
@@ -116,6 +129,11 @@ impl Metrics {
         self.invocations
             .with_label_values(&[UNKNOWN, &code.to_string()])
             .inc();
+    }
+
+    /// Counts an asynchronous call that was put into a queue, or was to be.
+    pub(crate) fn queued(&self, queue: &str, result: &str) {
+        self.queued.with_label_values(&[queue, result]).inc();
     }
 
     /// Counts the end of a call: the code that the caller saw, and the time from the forwarding to the body's end.
@@ -188,7 +206,7 @@ impl Metrics {
                 .with_label_values(&[name.as_str()])
                 .set(replicas);
         }
-        metrics::page(&self.registry)
+        metrics::page_of([&self.registry].into_iter().chain(&self.further))
     }
 }
 

@@ -11,7 +11,7 @@ use http::{Method, StatusCode};
 
 use crate::gateway::App;
 use crate::guard;
-use crate::handlers::{alert, call, health, system};
+use crate::handlers::{alert, async_call, call, call_status, dead_letters, health, system};
 
 /// The public port. Everything under `/system` is behind the same authentication, as a group.
 pub(crate) fn public(app: App, credentials: Option<Credentials>) -> Router {
@@ -40,13 +40,37 @@ pub(crate) fn public(app: App, credentials: Option<Credentials>) -> Router {
         .route("/system/namespaces/{name}", passed())
         .route("/system/namespace/", passed())
         .route("/system/namespace/{name}", passed())
-        .route("/system/telemetry", get(system::telemetry));
+        .route("/system/telemetry", get(system::telemetry))
+        .route("/system/queues", get(dead_letters::queues))
+        .route(
+            "/system/dead-letters",
+            get(dead_letters::list).delete(dead_letters::purge_all),
+        )
+        .route(
+            "/system/dead-letters/redrive",
+            post(dead_letters::redrive_all),
+        )
+        .route(
+            "/system/dead-letters/{id}",
+            get(dead_letters::show).delete(dead_letters::purge),
+        )
+        .route(
+            "/system/dead-letters/{id}/redrive",
+            post(dead_letters::redrive),
+        );
     if let Some(credentials) = credentials {
         system = system.layer(from_fn_with_state(credentials, auth::require));
     }
     let open = Router::new()
         .route("/function/{*rest}", any(call::call))
-        .route("/async-function/{*rest}", any(system::asynchronous))
+        .route(
+            "/async-function/{*rest}",
+            get(call_status::status)
+                .post(async_call::enqueue)
+                .put(async_call::enqueue)
+                .patch(async_call::enqueue)
+                .delete(call_status::cancel),
+        )
         .route("/healthz", get(health::relayed))
         .route("/", get(health::root));
     let browser_guard = app.config.browser_guard;

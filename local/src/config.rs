@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use faas_http::env;
 use faas_http::telemetry::{LogFormat, LogLevel};
+use faas_queue_worker::{Codes, Waits};
 
 faas_http::settings! {
     /// Settings of faas-local. Field names are the variable names.
@@ -13,7 +14,7 @@ faas_http::settings! {
         pub port: u16 = "8080",
         /// Port of /metrics, /healthz (alive) and /readyz, on loopback.
         pub metrics_port: u16 = "8082",
-        /// Directory that keeps functions, namespaces and secrets. ~/.local/state/ferrofaas if unset.
+        /// Directory that keeps functions, namespaces, secrets and asynchronous calls. ~/.local/state/ferrofaas if unset.
         pub data_dir: Option<PathBuf>,
         /// Directory that functions see, read-only at its own path, and start in. The current one if unset.
         pub functions_dir: Option<PathBuf>,
@@ -34,6 +35,24 @@ faas_http::settings! {
         pub scale_from_zero: bool = "true",
         /// Longest wait of a call for a replica to be ready.
         pub scale_from_zero_timeout: Duration = "30s",
+        /// Most asynchronous calls made at once.
+        pub max_inflight: usize = "50",
+        /// Most retries of an asynchronous call. A function's annotation com.openfaas.retry.attempts replaces it.
+        pub max_retry_attempts: u32 = "10",
+        /// Wait before its first retry; doubled for each further one. Annotation com.openfaas.retry.min_wait.
+        pub initial_retry_wait: Duration = "10s",
+        /// Longest wait before a retry. Annotation com.openfaas.retry.max_wait.
+        pub max_retry_wait: Duration = "120s",
+        /// Statuses that are retried. 400, 401, 404 and 413 never are. Annotation com.openfaas.retry.codes.
+        pub retry_http_codes: Codes = "408,429,500,502,503,504",
+        /// Age at which an asynchronous call is given up, and longest time by which it may be put off.
+        pub max_message_age: Duration = "24h",
+        /// Largest body of an asynchronous call, in bytes.
+        pub async_max_body_bytes: usize = "67108864",
+        /// How long the end of an asynchronous call is known, and its answer kept where that was asked for.
+        pub async_result_ttl: Duration = "1h",
+        /// Waits before a callback is posted again, each a fifth more or less; after the last it is a dead letter.
+        pub callback_retry_waits: Waits = "5s,30s,2m,10m,1h,6h",
         /// Whether /system wants the credentials in secret_mount_path.
         pub basic_auth: bool = "false",
         /// Directory of the files basic-auth-user and basic-auth-password.

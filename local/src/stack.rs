@@ -1,4 +1,4 @@
-//! Gateway and provider in one process: ports, credentials and lifetimes, and nothing else.
+//! Gateway, provider, queue and worker in one process: ports, credentials and lifetimes, and nothing else.
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -7,10 +7,14 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use faas_gateway::endpoints::InProcess;
-use faas_gateway::{Addresses, Gateway};
+use faas_gateway::{Addresses, Gateway, Parts};
 use faas_http::auth::{Credentials, Pair};
 use faas_provider_memory::MemoryService;
 use faas_provider_memory::sandbox::Allowed;
+use faas_queue::Embedded;
+use faas_queue::embedded::Limits;
+use faas_queue_worker::Worker;
+use prometheus::Registry;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -21,6 +25,7 @@ use crate::Config;
 pub struct Stack {
     gateway: Gateway,
     provider: MemoryService,
+    worker: Worker,
 }
 
 impl Stack {
@@ -49,17 +54,24 @@ impl Stack {
             public: on(config.port),
             metrics: on(config.metrics_port),
         };
-        let endpoints = Arc::new(InProcess(provider.endpoints()));
-        let gateway_config = gateway_config(config, provider.local_addr())?;
-        let gateway = Gateway::bind_with(
-            gateway_config,
-            addresses,
-            endpoints,
+        let (queue, series) = (queue(config)?, Registry::new());
+        let parts = Parts {
+            endpoints: Arc::new(InProcess(provider.endpoints())),
             credentials,
-            Some(inner),
-        )
-        .await?;
-        Ok(Self { gateway, provider })
+            provider_credentials: Some(inner),
+            queue: Some(Arc::new(queue.clone())),
+            series: vec![series.clone()],
+        };
+        let gateway_config = gateway_config(config, provider.local_addr())?;
+        let gateway = Gateway::bind_with(gateway_config, addresses, parts).await?;
+        let url = format!("http://{}", gateway.addresses().public);
+        let worker_config = worker_config(config, &url)?;
+        let worker = Worker::new(worker_config, Arc::new(queue), &series)?;
+        Ok(Self {
+            gateway,
+            provider,
+            worker,
+        })
     }
 
     /// The addresses that were taken.
@@ -68,14 +80,15 @@ impl Stack {
         self.gateway.addresses()
     }
 
-    /// Runs until `shutdown` ends or a service does: the gateway drains first, so that its calls find their replicas.
+    /// Runs until `shutdown` ends or a service does. Gateway and worker drain first, so that their calls find their
+    /// replicas; the worker's running calls are among those that the gateway waits for.
     ///
     /// # Errors
     /// When a service fails.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let (stop_gateway, stop_provider) = (CancellationToken::new(), CancellationToken::new());
         let mut services: JoinSet<anyhow::Result<()>> = JoinSet::new();
-        let (gateway, provider) = (self.gateway, self.provider);
+        let (gateway, provider, worker) = (self.gateway, self.provider, self.worker);
         let stopped = (
             stop_gateway.clone().cancelled_owned(),
             stop_provider.clone().cancelled_owned(),
@@ -85,6 +98,11 @@ impl Stack {
             let served = gateway.run(stopped.0).await;
             gateway_drained.cancel();
             served.context("gateway")
+        });
+        let stop_worker = stop_gateway.clone();
+        services.spawn(async move {
+            worker.run(stop_worker.cancelled_owned()).await;
+            Ok(())
         });
         services.spawn(async move { provider.run(stopped.1).await.context("provider") });
 
@@ -101,10 +119,40 @@ impl Stack {
     }
 }
 
-fn provider_config(config: &Config) -> anyhow::Result<faas_provider_memory::Config> {
-    let data_dir = config
+/// The queue, beside what the provider keeps.
+fn queue(config: &Config) -> anyhow::Result<Embedded> {
+    let limits = Limits {
+        result_ttl: config.async_result_ttl,
+        ..Limits::default()
+    };
+    Ok(Embedded::open(&state_dir(config)?, limits)?)
+}
+
+fn worker_config(config: &Config, gateway: &str) -> anyhow::Result<faas_queue_worker::Config> {
+    Ok(faas_queue_worker::Config {
+        gateway_url: gateway.parse()?,
+        max_inflight: config.max_inflight,
+        upstream_timeout: config.upstream_timeout,
+        scale_from_zero_timeout: config.scale_from_zero_timeout,
+        max_retry_attempts: config.max_retry_attempts,
+        initial_retry_wait: config.initial_retry_wait,
+        max_retry_wait: config.max_retry_wait,
+        retry_http_codes: config.retry_http_codes.clone(),
+        max_message_age: config.max_message_age,
+        shutdown_timeout: config.write_timeout,
+        callback_retry_waits: config.callback_retry_waits.clone(),
+        ..faas_queue_worker::Config::embedded()?
+    })
+}
+
+fn state_dir(config: &Config) -> anyhow::Result<PathBuf> {
+    config
         .state_dir()
-        .context("data_dir: there is no home directory; set it")?;
+        .context("data_dir: there is no home directory; set it")
+}
+
+fn provider_config(config: &Config) -> anyhow::Result<faas_provider_memory::Config> {
+    let data_dir = state_dir(config)?;
     Ok(faas_provider_memory::Config {
         data_dir: Some(data_dir),
         functions_dir: config.functions_dir.clone(),
@@ -126,6 +174,8 @@ fn gateway_config(config: &Config, provider: SocketAddr) -> anyhow::Result<faas_
         scale_from_zero: config.scale_from_zero,
         scale_from_zero_timeout: config.scale_from_zero_timeout,
         function_namespace: config.function_namespace.clone(),
+        async_max_body_bytes: config.async_max_body_bytes,
+        max_message_age: config.max_message_age,
         browser_guard: true,
         ..faas_gateway::Config::in_front_of(&format!("http://{provider}"))?
     })

@@ -183,6 +183,12 @@ pub async fn require(
     if credentials.admit(request.headers()) {
         return next.run(request).await;
     }
+    refused()
+}
+
+/// The answer to whoever may not enter.
+#[must_use]
+pub fn refused() -> Response {
     // Compat: this very body (no newline) and realm; clients look at the realm to choose how to log in.
     let challenge = [(WWW_AUTHENTICATE, "Basic realm=\"Restricted\"")];
     (StatusCode::UNAUTHORIZED, challenge, "invalid credentials").into_response()

@@ -81,7 +81,14 @@ fn method_label(method: &Method) -> &'static str {
 /// The text page of a registry.
 #[must_use]
 pub fn page(registry: &Registry) -> Response {
-    match TextEncoder::new().encode_to_string(&registry.gather()) {
+    page_of([registry])
+}
+
+/// The text page of several registries, for services that share a port. They have no series in common.
+#[must_use]
+pub fn page_of<'r>(registries: impl IntoIterator<Item = &'r Registry>) -> Response {
+    let families: Vec<_> = registries.into_iter().flat_map(Registry::gather).collect();
+    match TextEncoder::new().encode_to_string(&families) {
         Ok(text) => (
             [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
             text,

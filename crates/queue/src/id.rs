@@ -11,11 +11,25 @@ use uuid::Uuid;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InvocationId(Uuid);
 
+/// The random bits of a UUID whose first 48 bits are something else.
+const RANDOM: u128 = 0x0fff_3fff_ffff_ffff_ffff;
+/// The version of UUIDs that mean something of our own.
+const PLACED: u128 = 8;
+
 impl InvocationId {
     /// A new one.
     #[must_use]
     pub fn new() -> Self {
         Self(Uuid::now_v7())
+    }
+
+    /// The id of a call at a place of a stream, so that it is found there without an index: 48 bits say where, 74 bits of
+    /// `secret` make it unguessable (UUID version 8).
+    #[must_use]
+    pub(crate) fn at(sequence: u64, delayed: bool, secret: Self) -> Self {
+        let place = u128::from(sequence << 1 | u64::from(delayed)) & ((1 << 48) - 1);
+        let random = secret.to_u128() & RANDOM;
+        Self::from_u128(place << 80 | PLACED << 76 | random | 0b10 << 62)
     }
 
     /// Its number, as stores keep it.
@@ -129,6 +143,17 @@ mod tests {
         let callback = DeadId::Callback(first);
         assert_eq!(callback.to_string().parse(), Ok(callback));
         assert_eq!(first.to_string().parse(), Ok(DeadId::Call(first)));
+    }
+
+    #[test]
+    fn a_place_is_in_the_id_and_so_is_all_the_chance() {
+        let secret = InvocationId::new();
+        let id = InvocationId::at(0x1234, true, secret);
+        assert!(id.to_string().starts_with("00000000-2469-8"), "{id}");
+        assert_eq!(id.to_string()[15..18], secret.to_string()[15..18]);
+        assert_eq!(id.to_string()[20..], secret.to_string()[20..]);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert!(InvocationId::at(1, false, secret) < InvocationId::at(1, true, secret));
     }
 
     #[test]

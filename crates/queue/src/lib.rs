@@ -6,6 +6,7 @@ pub mod embedded;
 mod envelope;
 pub mod format;
 mod id;
+pub mod nats;
 pub mod policy;
 mod queue;
 mod settlement;
@@ -16,6 +17,7 @@ pub use clock::{Clock, SteadyClock};
 pub use embedded::Embedded;
 pub use envelope::{Envelope, FormatError, VERSION, VERSION_HEADER};
 pub use id::{DEFAULT_QUEUE, DeadId, InvocationId, NoId, is_queue_name};
+pub use nats::Nats;
 pub use policy::{Backoff, RetryPolicy};
 pub use queue::{
     Accepted, Books, CallStatus, CallbackVerdict, DeadContent, DeadFilter, DeadLetter, Depth,

@@ -21,6 +21,9 @@ pub enum Error {
     /// It holds as many calls of this function as it may.
     #[error("the queue is full for this function: {0} of its calls wait in it")]
     FunctionFull(u64),
+    /// The call is larger than the queue takes.
+    #[error("the call is larger than the queue takes: its body has {0} bytes")]
+    TooLarge(u64),
     /// It cannot be used just now; nothing was stored, as far as anybody knows.
     #[error("the queue cannot be used: {0}")]
     Unavailable(String),
@@ -284,7 +287,7 @@ pub struct Taken {
     pub failures: u32,
     /// Attempts in a row that did not reach the gateway.
     pub unreachable: u32,
-    /// Time since it was accepted, as the store's clock tells.
+    /// Time since it was accepted, or since the end of its delay where it was put off, as the store's clock tells.
     pub age: Duration,
     /// Time since it became due.
     pub waited: Duration,

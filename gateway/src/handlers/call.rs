@@ -132,7 +132,7 @@ fn refuse(error: Error) -> Response {
 
 /// The function's entry in the table; where it lacks, the provider is asked, so that a function deployed a moment ago is
 /// found, and one that the provider cannot speak for is not called unknown.
-async fn find(app: &App, name: &FunctionName) -> Result<Arc<FunctionEndpoints>, Error> {
+pub(crate) async fn find(app: &App, name: &FunctionName) -> Result<Arc<FunctionEndpoints>, Error> {
     let table = app.table.borrow().clone();
     if let Some(function) = table.get(name.as_str()) {
         return Ok(Arc::clone(function));

@@ -57,6 +57,9 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
             },
         ),
     ];
+    let queue = app.queue.as_ref();
+    let queue = queue.map(|queue| ("queue", queue.trouble().map_or(Ok(()), Err)));
+    let states: Vec<_> = states.into_iter().chain(queue).collect();
     let mut text = String::new();
     for (name, state) in &states {
         let words = state.as_ref().err().map_or("ok", String::as_str);

@@ -122,8 +122,3 @@ pub(crate) async fn logs(State(app): State<App>, request: Request) -> Result<Res
 pub(crate) async fn telemetry() -> Error {
     Error::Unsupported("telemetry is for commercial providers; there is none here")
 }
-
-/// Asynchronous calls need a queue, and there is none yet.
-pub(crate) async fn asynchronous() -> Error {
-    Error::Unsupported("asynchronous calls are not available: this gateway has no queue")
-}

@@ -2,11 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod alerts;
+mod async_answers;
+mod async_calls;
 mod binary;
 mod browsers;
 mod calls;
 mod correlation;
 mod credentials;
+mod dead_letters;
 mod failures;
 mod foreign;
 mod from_zero;

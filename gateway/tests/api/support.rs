@@ -2,14 +2,19 @@
 
 mod fake;
 mod memory;
+mod queued;
 mod replica;
 mod wire;
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use faas_gateway::{Addresses, Config, Gateway, StartError};
+use faas_gateway::endpoints::Watched;
+use faas_gateway::{Addresses, Config, Gateway, Parts, StartError};
+use faas_http::auth::Credentials;
+use faas_queue::Queue;
 use http::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
@@ -19,6 +24,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use fake::{Deployed, Fake, Scale};
 pub(crate) use memory::Memory;
+pub(crate) use queued::Queued;
 pub(crate) use replica::Replica;
 pub(crate) use wire::Wire;
 
@@ -132,7 +138,33 @@ impl TestGateway {
             public: ANY_PORT,
             metrics: ANY_PORT,
         };
-        let gateway = Gateway::bind(config, on).await.unwrap();
+        Self::running(Gateway::bind(config, on).await.unwrap())
+    }
+
+    /// A gateway with a queue, which asks for credentials where there are some.
+    pub(crate) async fn queueing(
+        config: Config,
+        queue: Arc<dyn Queue>,
+        credentials: Option<Credentials>,
+    ) -> Self {
+        let on = Addresses {
+            public: ANY_PORT,
+            metrics: ANY_PORT,
+        };
+        let provider = &config.functions_provider_url;
+        let client = faas_provider::Client::new(provider.clone(), None).unwrap();
+        let parts = Parts {
+            endpoints: Arc::new(Watched::start(client, provider, &config.function_namespace)),
+            credentials,
+            provider_credentials: None,
+            queue: Some(queue),
+            series: Vec::new(),
+        };
+        let gateway = Gateway::bind_with(config, on, parts).await.unwrap();
+        Self::running(gateway)
+    }
+
+    fn running(gateway: Gateway) -> Self {
         let at = gateway.addresses();
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(gateway.run(async move { drop(stopped.await) }));

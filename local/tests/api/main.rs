@@ -9,6 +9,7 @@ mod grpc;
 #[allow(dead_code, reason = "the tests of faas-http use the rest of it")]
 mod http2_caller;
 mod journey;
+mod later;
 mod processes;
 mod servers;
 mod settings;

@@ -1,6 +1,7 @@
-//! The README is true: its transcripts are typed into a shell against a fresh stack, and what comes out is compared.
+//! The README and docs/async.md are true: their transcripts are typed into a shell against a fresh stack, and what comes out
+//! is compared.
 //!
-//! `README_UPDATE=1 cargo test -p faas-local --test readme` writes what came out into the README instead.
+//! `README_UPDATE=1 cargo test -p faas-local --test readme` writes what came out into the pages instead.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod shell;
@@ -15,8 +16,18 @@ const README_PORT: &str = "8080";
 
 #[tokio::test]
 async fn what_the_readme_shows_is_what_a_reader_gets() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let readme = std::fs::read_to_string(&path).unwrap();
+    typed("../README.md").await;
+}
+
+#[tokio::test]
+async fn what_the_page_about_asynchronous_calls_shows_is_what_a_reader_gets() {
+    typed("../docs/async.md").await;
+}
+
+/// Types a page into a shell. `README_UPDATE=1` writes it anew, with what was said.
+async fn typed(page: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+    let text = std::fs::read_to_string(&path).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let stack = start(folder.path()).await;
     let port = stack.port.to_string();
@@ -24,7 +35,7 @@ async fn what_the_readme_shows_is_what_a_reader_gets() {
 
     let mut written = String::new();
     let mut differences = Vec::new();
-    for line in parse(&readme) {
+    for line in parse(&text) {
         match line {
             Line::Prose(text) => written.push_str(&text),
             Line::Command { command, expected } => {

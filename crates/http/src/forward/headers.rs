@@ -32,7 +32,7 @@ const HOP_BY_HOP: [HeaderName; 7] = [
 ];
 
 /// Removes what is meant for one connection only, `Connection`'s own list included.
-pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     // Most have none of them: one look is cheaper than seven searches.
     if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
         return;
@@ -48,8 +48,8 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Turns the headers of a request that came in into those of the request that goes out.
-pub(super) fn for_upstream(headers: &mut HeaderMap, peer: Option<IpAddr>, keep_host: bool) {
+/// Turns the headers of a request that came in into those of the request that goes out, now or later.
+pub fn for_upstream(headers: &mut HeaderMap, peer: Option<IpAddr>, keep_host: bool) {
     let trailers = headers
         .get_all(TE)
         .iter()

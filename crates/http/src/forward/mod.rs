@@ -36,7 +36,9 @@ use body::{Fared, Held, Lent, Streamed};
 use connect::{Connector, Served, is_silence};
 pub use failure::Failure;
 use failure::failure;
-pub use headers::{FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, REMAINING_MS};
+pub use headers::{
+    FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, REMAINING_MS, for_upstream, strip_hop_by_hop,
+};
 use lost::Lost;
 use pool::{Lease, Pool};
 use upgrade::Asked;

@@ -19,6 +19,9 @@ pub(super) struct Record {
     pub(super) call_id: String,
     pub(super) accepted_ms: u64,
     pub(super) due_ms: u64,
+    /// When it might be made for the first time: later than its acceptance where it was put off.
+    #[serde(default)]
+    pub(super) first_due_ms: u64,
     #[serde(default)]
     pub(super) failures: u32,
     #[serde(default)]

@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use faas_queue::embedded::{Limits, OpenError};
-use faas_queue::{Embedded, InvocationId, Queue};
+use faas_queue::{Embedded, Error, InvocationId, Queue};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use redb::{Database, TableDefinition};
 
 use crate::support::*;
@@ -162,4 +163,66 @@ async fn a_killed_process_loses_no_call_that_it_accepted() {
     }
     assert_eq!(accepted.len(), 240);
     assert!(books(&queue).await.waiting >= 240);
+}
+
+/// A file system of its own, so small that it fills up.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    fn mount() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (none, options) = (None::<&str>, Some("size=24m"));
+        mount(
+            none,
+            directory.path(),
+            Some("tmpfs"),
+            MsFlags::empty(),
+            options,
+        )
+        .expect("this test mounts a small file system: run it as root");
+        Self(directory)
+    }
+
+    fn path(&self) -> &std::path::Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = umount2(self.path(), MntFlags::MNT_DETACH);
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_calls_and_loses_none_and_is_used_again_once_there_is_room() {
+    let disk = Small::mount();
+    let filler = disk.path().join("filler");
+    std::fs::write(&filler, vec![0; 12 << 20]).unwrap();
+    let queue = open(disk.path()).unwrap();
+    let large = || {
+        let mut large = call(FUNCTION);
+        large.body = vec![7; 100_000].into();
+        large
+    };
+    let mut accepted = Vec::new();
+    let refused = loop {
+        let call = large();
+        match queue.accept(new(call.clone())).await {
+            Ok(_) => accepted.push(call),
+            Err(error) => break error,
+        }
+        assert!(accepted.len() < 1000, "the disk does not fill up");
+    };
+    assert!(matches!(refused, Error::Unavailable(_)), "{refused}");
+    assert!(queue.trouble().is_some());
+    assert!(accepted.len() > 10, "{}", accepted.len());
+
+    std::fs::remove_file(&filler).unwrap();
+    accepted.push(accept(&queue, large()).await);
+    assert_eq!(queue.trouble(), None);
+    let taken = take(&queue, FUNCTION, 1000).await;
+    let came: Vec<_> = taken.iter().map(|taken| taken.call().unwrap()).collect();
+    assert_eq!(came, accepted);
+    books(&queue).await;
 }

@@ -1,0 +1,140 @@
+//! Publishing: until the server says that the message is stored, or nobody waits any longer.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use async_nats::connection::State;
+use async_nats::jetstream;
+use async_nats::jetstream::context::{PublishError, PublishErrorKind};
+use async_nats::jetstream::publish::PublishAck;
+use bytes::Bytes;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::Nats;
+use crate::{Envelope, Error};
+
+/// How long a caller waits in all.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the server has to answer one message.
+pub(super) const ACK: Duration = Duration::from_secs(4);
+const MOST_ATTEMPTS: u32 = 3;
+const LOOK: Duration = Duration::from_millis(20);
+/// Names a message: the server stores one of a name only, for a while.
+const MESSAGE_ID: &str = "Nats-Msg-Id";
+
+/// A message, ready to be sent again and again under the same name.
+pub(super) struct Message {
+    pub(super) subject: String,
+    pub(super) id: String,
+    pub(super) envelope: Envelope,
+}
+
+impl Message {
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.envelope.headers {
+            headers.append(name.as_str(), value.as_str());
+        }
+        headers.insert(MESSAGE_ID, self.id.as_str());
+        headers
+    }
+
+    fn payload(&self) -> Bytes {
+        self.envelope.payload.clone()
+    }
+}
+
+/// What to do after an attempt that failed.
+enum Failed {
+    /// It may have been stored, or can be soon.
+    Again(String),
+    /// There is no such stream.
+    NoStream,
+    /// There is no point.
+    Final(Error),
+}
+
+impl Nats {
+    /// Has a message stored. An attempt of which nothing was heard is made again under the same name, so that it is stored
+    /// once; after three, or ten seconds, nobody knows.
+    pub(super) async fn publish(&self, message: &Message) -> Result<PublishAck, Error> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut words = "there is no connection to NATS".to_owned();
+        for _ in 0..MOST_ATTEMPTS {
+            if timeout_at(deadline, self.connected()).await.is_err() {
+                break;
+            }
+            match self.attempt(message, deadline).await {
+                Ok(ack) => return Ok(ack),
+                Err(Failed::Final(error)) => return Err(error),
+                Err(Failed::Again(reason)) => words = reason,
+                Err(Failed::NoStream) => {
+                    words = "there is no stream for it".to_owned();
+                    self.ensure_streams().await.map_err(Error::Unavailable)?;
+                }
+            }
+        }
+        Err(Error::Unavailable(words))
+    }
+
+    async fn attempt(&self, message: &Message, deadline: Instant) -> Result<PublishAck, Failed> {
+        let subject = message.subject.clone();
+        let sent = async {
+            let context = &self.0.context;
+            let sent = context.publish_with_headers(subject, message.headers(), message.payload());
+            sent.await?.await
+        };
+        match timeout_at(deadline, sent).await {
+            Ok(Ok(ack)) => Ok(ack),
+            Ok(Err(error)) => Err(self.failed(&error, message)),
+            Err(_) => Err(Failed::Again("NATS did not answer in time".to_owned())),
+        }
+    }
+
+    fn failed(&self, error: &PublishError, message: &Message) -> Failed {
+        match error.kind() {
+            PublishErrorKind::StreamNotFound => Failed::NoStream,
+            PublishErrorKind::MaxPayloadExceeded => Failed::Final(too_large(message)),
+            PublishErrorKind::Other => match refusal(error) {
+                Some(refusal) => self.refused(refusal, message),
+                None => Failed::Again(error.to_string()),
+            },
+            _ => Failed::Again(error.to_string()),
+        }
+    }
+
+    /// What the server's refusal means (its codes are in its source, `server/errors.json`).
+    fn refused(&self, refusal: &jetstream::Error, message: &Message) -> Failed {
+        const STORE_FAILED: u64 = 10077;
+        const MESSAGE_TOO_LARGE: u64 = 10054;
+        let settings = &self.0.settings;
+        let words = refusal.to_string();
+        match refusal.error_code().0 {
+            MESSAGE_TOO_LARGE => Failed::Final(too_large(message)),
+            STORE_FAILED if words.contains("per subject") => {
+                Failed::Final(Error::FunctionFull(settings.most_calls_of_a_function))
+            }
+            STORE_FAILED if words.contains("maximum messages") => {
+                Failed::Final(Error::Full(settings.most_calls))
+            }
+            _ => Failed::Again(words),
+        }
+    }
+
+    /// Waits for a connection. Nothing is handed to the client without one: it would keep it, and send it when nobody
+    /// waits for it any more.
+    async fn connected(&self) {
+        while self.0.client.connection_state() != State::Connected {
+            sleep(LOOK).await;
+        }
+    }
+}
+
+fn refusal(error: &PublishError) -> Option<&jetstream::Error> {
+    error.source()?.downcast_ref()
+}
+
+fn too_large(message: &Message) -> Error {
+    Error::TooLarge(message.envelope.payload.len() as u64)
+}

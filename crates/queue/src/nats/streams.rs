@@ -1,0 +1,154 @@
+//! The streams of a queue: made where they are missing, brought up to date where that can be done, and never deleted.
+
+use std::time::Duration;
+
+use async_nats::jetstream::context::{Context, CreateStreamErrorKind, GetStreamErrorKind};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
+
+use super::Settings;
+use super::names::Names;
+
+const DEAD_AGE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+const DEAD_BYTES: i64 = 2 * 1024 * 1024 * 1024;
+/// How long NATS knows the id of a message: an idempotency key's time.
+const DUPLICATES: Duration = Duration::from_secs(10 * 60);
+
+/// Why a queue's streams cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StreamError {
+    /// One is there, and is not what it has to be; that cannot be changed.
+    #[error(
+        "stream {name}: its {what} is not ours, and cannot be changed; give it another name, or the queue"
+    )]
+    Foreign {
+        /// The stream.
+        name: String,
+        /// What differs.
+        what: &'static str,
+    },
+    /// The server does not do it, now.
+    #[error("stream {name}: {reason}")]
+    Refused {
+        /// The stream.
+        name: String,
+        /// Its words.
+        reason: String,
+    },
+}
+
+/// Every stream of a queue as it has to be.
+fn wanted(names: &Names, settings: &Settings) -> [Config; 3] {
+    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let common = Config {
+        storage: StorageType::File,
+        num_replicas: settings.replicas,
+        duplicate_window: DUPLICATES,
+        allow_direct: true,
+        max_messages: -1,
+        max_bytes: -1,
+        max_messages_per_subject: -1,
+        max_message_size: -1,
+        max_consumers: -1,
+        ..Config::default()
+    };
+    let calls = Config {
+        name: names.calls(),
+        subjects: vec![names.calls_subjects()],
+        retention: RetentionPolicy::WorkQueue,
+        discard: DiscardPolicy::New,
+        discard_new_per_subject: true,
+        max_messages: count(settings.most_calls),
+        max_messages_per_subject: count(settings.most_calls_of_a_function),
+        ..common.clone()
+    };
+    let delayed = Config {
+        name: names.delayed(),
+        subjects: vec![names.delayed_subject()],
+        retention: RetentionPolicy::WorkQueue,
+        discard: DiscardPolicy::New,
+        max_messages: count(settings.most_calls),
+        ..common.clone()
+    };
+    let dead = Config {
+        name: names.dead(),
+        subjects: vec![names.dead_subjects()],
+        retention: RetentionPolicy::Limits,
+        discard: DiscardPolicy::Old,
+        max_age: DEAD_AGE,
+        max_bytes: DEAD_BYTES,
+        ..common
+    };
+    [calls, delayed, dead]
+}
+
+/// Sees to it that every stream of a queue is there and as it has to be.
+pub(super) async fn ensure(
+    context: &Context,
+    names: &Names,
+    settings: &Settings,
+) -> Result<(), StreamError> {
+    for config in wanted(names, settings) {
+        ensure_one(context, config).await?;
+    }
+    Ok(())
+}
+
+async fn ensure_one(context: &Context, wanted: Config) -> Result<(), StreamError> {
+    let name = wanted.name.clone();
+    let refused = |reason: String| StreamError::Refused {
+        name: name.clone(),
+        reason,
+    };
+    let found = match context.get_stream(&name).await {
+        Ok(stream) => stream.cached_info().config.clone(),
+        Err(error) if is_missing(error.kind()) => {
+            return match context.create_stream(wanted).await {
+                Ok(_) => Ok(()),
+                Err(error) if error.kind() == CreateStreamErrorKind::TimedOut => {
+                    Err(refused("the server did not answer in time".to_owned()))
+                }
+                Err(error) => Err(refused(error.to_string())),
+            };
+        }
+        Err(error) => return Err(refused(error.to_string())),
+    };
+    let foreign = |what| {
+        let name = name.clone();
+        Err(StreamError::Foreign { name, what })
+    };
+    if found.retention != wanted.retention {
+        return foreign("retention");
+    }
+    if found.storage != wanted.storage {
+        return foreign("storage");
+    }
+    match is_current(&found, &wanted) {
+        true => Ok(()),
+        false => {
+            tracing::info!(stream = name, "a stream is brought up to date");
+            let updated = context.update_stream(wanted).await;
+            updated
+                .map(drop)
+                .map_err(|error| refused(error.to_string()))
+        }
+    }
+}
+
+fn is_missing(kind: GetStreamErrorKind) -> bool {
+    const NOT_FOUND: u64 = 10059;
+    matches!(kind, GetStreamErrorKind::JetStream(error) if error.error_code().0 == NOT_FOUND)
+}
+
+/// Whether everything that we set is as we set it; newer servers fill in more.
+fn is_current(found: &Config, wanted: &Config) -> bool {
+    found.subjects == wanted.subjects
+        && found.discard == wanted.discard
+        && found.discard_new_per_subject == wanted.discard_new_per_subject
+        && found.max_messages == wanted.max_messages
+        && found.max_bytes == wanted.max_bytes
+        && found.max_messages_per_subject == wanted.max_messages_per_subject
+        && found.max_age == wanted.max_age
+        && found.num_replicas == wanted.num_replicas
+        && found.duplicate_window == wanted.duplicate_window
+        && found.allow_direct == wanted.allow_direct
+}

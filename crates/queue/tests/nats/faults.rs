@@ -1,0 +1,124 @@
+//! Calls put into the queue while its server comes and goes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use faas_queue::{Error, Nats};
+
+use crate::proxy::Proxy;
+use crate::server::Server;
+use crate::{call, connect, new, soon};
+
+const STREAM: &str = "OF_faas-request";
+
+#[tokio::test]
+async fn a_server_that_is_not_there_yet_is_waited_for_without_an_end() {
+    let mut server = Server::absent(&[]);
+    let nats = connect(&server.at()).await;
+    assert!(nats.trouble().is_some());
+    let began = Instant::now();
+    let refused = nats.accept(new(call("f.openfaas-fn"))).await;
+    assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+    assert!(
+        began.elapsed() < Duration::from_secs(11),
+        "{:?}",
+        began.elapsed()
+    );
+    server.begin().await;
+    soon("the queue to be well", async {
+        while nats.trouble().is_some() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    nats.accept(new(call("f.openfaas-fn"))).await.unwrap();
+    assert_eq!(
+        server.info(STREAM).await.state.messages,
+        1,
+        "what was refused was not kept"
+    );
+}
+
+#[tokio::test]
+async fn a_lost_answer_stores_the_call_once_and_its_caller_hears_of_it() {
+    let server = Server::start().await;
+    let proxy = Proxy::before(server.address).await;
+    let nats = connect(&proxy.address.to_string()).await;
+    nats.accept(new(call("f.openfaas-fn"))).await.unwrap();
+    proxy.lose_one();
+    let accepted = nats.accept(new(call("f.openfaas-fn"))).await.unwrap();
+    assert!(proxy.has_lost());
+    assert_eq!(server.info(STREAM).await.state.messages, 2);
+    assert!(
+        accepted.id.to_string().starts_with("00000000-0004-8"),
+        "{accepted:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_stream_that_was_deleted_is_made_again() {
+    let server = Server::start().await;
+    let nats = connect(&server.at()).await;
+    server.look().await.delete_stream(STREAM).await.unwrap();
+    nats.accept(new(call("f.openfaas-fn"))).await.unwrap();
+    assert_eq!(server.info(STREAM).await.state.messages, 1);
+}
+
+/// Accepts until told to stop; the numbers of the calls that were accepted.
+async fn accept_all(nats: Nats, caller: u64, stop: Arc<AtomicBool>) -> Vec<String> {
+    let mut accepted = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let number = format!("{caller}-{}", accepted.len());
+        let mut numbered = call("f.openfaas-fn");
+        numbered.call_id.clone_from(&number);
+        if nats.accept(new(numbered)).await.is_ok() {
+            accepted.push(number);
+        }
+    }
+    accepted
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_9_of_the_server_loses_no_call_that_was_accepted() {
+    let mut server = Server::start().await;
+    let nats = connect(&server.at()).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let callers: Vec<_> = (0..8)
+        .map(|caller| tokio::spawn(accept_all(nats.clone(), caller, Arc::clone(&stop))))
+        .collect();
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        server.kill();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        server.begin().await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    stop.store(true, Ordering::Relaxed);
+    let mut accepted = Vec::new();
+    for caller in callers {
+        accepted.extend(soon("a caller", caller).await.unwrap());
+    }
+    let stored: Vec<String> = server
+        .messages(STREAM)
+        .await
+        .iter()
+        .map(|message| {
+            message
+                .headers
+                .get("OF-Call-Id")
+                .unwrap()
+                .as_str()
+                .to_owned()
+        })
+        .collect();
+    let known: BTreeSet<&String> = stored.iter().collect();
+    let lost: Vec<_> = accepted
+        .iter()
+        .filter(|number| !known.contains(number))
+        .collect();
+    assert!(lost.is_empty(), "accepted and lost: {lost:?}");
+    assert!(accepted.len() > 100, "{}", accepted.len());
+    eprintln!("{} accepted, {} stored", accepted.len(), stored.len());
+}

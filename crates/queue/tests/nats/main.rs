@@ -1,0 +1,69 @@
+//! The queue on a real NATS server, which the tests start, kill and start again. Needs `nats-server`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod accept;
+mod faults;
+mod proxy;
+mod server;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use faas_queue::nats::{Login, Settings};
+use faas_queue::{InvocationId, Nats, NewCall, QueuedCall};
+
+/// Fails a test that waits for something that never comes.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(Duration::from_secs(60), future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited in vain for {what}"),
+    }
+}
+
+pub(crate) fn settings(servers: &str) -> Settings {
+    Settings {
+        servers: servers.to_owned(),
+        login: Login::None,
+        queue: "faas-request".into(),
+        replicas: 1,
+        most_calls: 1_000_000,
+        most_calls_of_a_function: 200_000,
+    }
+}
+
+pub(crate) async fn connect(servers: &str) -> Nats {
+    Nats::connect(settings(servers)).await.unwrap()
+}
+
+pub(crate) fn call(function: &str) -> QueuedCall {
+    QueuedCall {
+        id: InvocationId::new(),
+        call_id: "c-1".into(),
+        queue: "faas-request".into(),
+        function: function.into(),
+        called: "f".into(),
+        method: "POST".into(),
+        host: "gateway".into(),
+        path: "/a%2Fb".into(),
+        query: Some("x=1".into()),
+        headers: vec![
+            ("x-bytes".into(), vec![0xff]),
+            ("x-twice".into(), b"1".to_vec()),
+            ("x-twice".into(), b"2".to_vec()),
+        ],
+        body: Bytes::from_static(b"\0body"),
+        callback_url: None,
+        keep_result: false,
+        accepted_ms: 1_700_000_000_123,
+        annotations: BTreeMap::new(),
+    }
+}
+
+pub(crate) fn new(call: QueuedCall) -> NewCall {
+    NewCall {
+        call,
+        delay: Duration::ZERO,
+        idempotency: None,
+    }
+}

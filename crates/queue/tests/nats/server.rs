@@ -1,0 +1,127 @@
+//! A NATS server with a store of its own, on a port that nobody else has.
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use async_nats::jetstream::message::StreamMessage;
+use async_nats::jetstream::stream::Info;
+use async_nats::jetstream::{self, Context};
+use tempfile::TempDir;
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::soon;
+
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    _port: TcpSocket,
+    store: TempDir,
+    arguments: Vec<String>,
+    process: Option<Child>,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    pub(crate) async fn with(arguments: &[&str]) -> Self {
+        let mut server = Self::absent(arguments);
+        server.begin().await;
+        server
+    }
+
+    /// One that is not started yet.
+    pub(crate) fn absent(arguments: &[&str]) -> Self {
+        let (address, port) = reserved();
+        Self {
+            address,
+            _port: port,
+            store: tempfile::tempdir().unwrap(),
+            arguments: arguments.iter().map(|text| (*text).to_owned()).collect(),
+            process: None,
+        }
+    }
+
+    /// Starts, on the same port and store as before.
+    pub(crate) async fn begin(&mut self) {
+        let process = Command::new("nats-server")
+            .args([
+                "-a",
+                "127.0.0.1",
+                "-js",
+                "-p",
+                &self.address.port().to_string(),
+                "-sd",
+            ])
+            .arg(self.store.path())
+            .args(&self.arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("nats-server has to be installed");
+        self.process = Some(process);
+        soon("the server to listen", async {
+            while TcpStream::connect(self.address).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(&mut self) {
+        let mut process = self.process.take().unwrap();
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+
+    pub(crate) fn at(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// A client of the test's own.
+    pub(crate) async fn look(&self) -> Context {
+        jetstream::new(async_nats::connect(self.at()).await.unwrap())
+    }
+
+    pub(crate) async fn info(&self, stream: &str) -> Info {
+        let stream = self.look().await.get_stream(stream).await.unwrap();
+        stream.cached_info().clone()
+    }
+
+    /// Every message of a stream, in order.
+    pub(crate) async fn messages(&self, stream: &str) -> Vec<StreamMessage> {
+        let stream = self.look().await.get_stream(stream).await.unwrap();
+        let state = &stream.cached_info().state;
+        let mut messages = Vec::new();
+        for sequence in state.first_sequence..=state.last_sequence {
+            messages.push(stream.direct_get(sequence).await.unwrap());
+        }
+        messages
+    }
+}
+
+/// A port that nobody else is given as long as the socket lives: bound, so that it can be listened on again and again. Not
+/// one that the system gives to connections: a client that looks for a server there could find itself.
+fn reserved() -> (SocketAddr, TcpSocket) {
+    loop {
+        let address = SocketAddr::from(([127, 0, 0, 1], fastrand::u16(15_000..30_000)));
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        // Two that are bound so do not see each other: one that listens does.
+        let free = TcpListener::bind(address).is_ok();
+        if free && socket.bind(address).is_ok() {
+            return (address, socket);
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}

@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+
+mod attempt;
+mod call;
+mod callbacks;
+mod config;
+mod dispatch;
+mod fair;
+mod gate;
+mod held;
+mod hosts;
+mod limit;
+mod metrics;
+mod post;
+mod retry_after;
+mod worker;
+
+pub use config::{Codes, Config, Growth, Waits};
+pub use worker::{StartError, Worker};

@@ -1,0 +1,163 @@
+//! How many calls of one function may run at once, learnt from its answers: more after successes, fewer after 429.
+
+use std::time::{Duration, Instant};
+
+/// Where learning begins: nobody here knows how many replicas there are.
+const START: f64 = 10.0;
+/// How much of the limit is left after a 429.
+const LOWERED: f64 = 0.7;
+/// One burst of 429s says one thing.
+const ONCE: Duration = Duration::from_secs(1);
+/// A function is busy enough to learn from where so much of its limit runs.
+const BUSY: f64 = 0.8;
+/// First pause of a function that has no room for a single call.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The limit of one function.
+#[derive(Clone, Debug)]
+pub(crate) struct Limit {
+    /// The worker's own, or the function's annotation.
+    most: usize,
+    learns: bool,
+    value: f64,
+    lowered: Option<Instant>,
+    pause: Duration,
+    longest_pause: Duration,
+    resume: Option<Instant>,
+}
+
+impl Limit {
+    /// At most `most`; one that learns pauses for at most `longest_pause`.
+    pub(crate) fn new(most: usize, learns: bool, longest_pause: Duration) -> Self {
+        Self {
+            most: most.max(1),
+            learns,
+            value: START,
+            lowered: None,
+            pause: PAUSE,
+            longest_pause,
+            resume: None,
+        }
+    }
+
+    /// Says what the function's annotation allows.
+    pub(crate) fn set_most(&mut self, most: usize) {
+        self.most = most.max(1);
+    }
+
+    /// Calls that may run at once now.
+    pub(crate) fn now(&self, now: Instant) -> usize {
+        match self.resume {
+            Some(resume) if now < resume => 0,
+            _ if self.learns => self.whole().min(self.most),
+            _ => self.most,
+        }
+    }
+
+    /// When a pause ends.
+    pub(crate) fn resumes(&self) -> Option<Instant> {
+        self.resume
+    }
+
+    /// A call succeeded, while `running` of them ran, it included.
+    pub(crate) fn succeeded(&mut self, running: usize) {
+        self.resume = None;
+        self.pause = PAUSE;
+        #[expect(clippy::cast_precision_loss, reason = "a number of calls at once")]
+        let (running, most) = (running as f64, self.most as f64);
+        if running >= BUSY * self.value {
+            self.value = (self.value + 1.0 / self.value).min(most.max(START));
+        }
+    }
+
+    /// A call was answered 429.
+    pub(crate) fn refused(&mut self, now: Instant) {
+        let rests = self.resume.is_some_and(|resume| now < resume);
+        let lowered = self.lowered.is_some_and(|last| now < last + ONCE);
+        if !self.learns || rests || (lowered && self.resume.is_none()) {
+            return;
+        }
+        self.lowered = Some(now);
+        if self.whole().min(self.most) == 1 {
+            self.resume = Some(now + self.pause);
+            self.pause = (self.pause * 2).min(self.longest_pause.max(PAUSE));
+            return;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a number of calls at once")]
+        let most = self.most as f64;
+        self.value = (self.value.min(most) * LOWERED).floor().max(1.0);
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "from 1 to the worker's limit"
+    )]
+    fn whole(&self) -> usize {
+        self.value as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn successes_of_a_busy_function_raise_it_to_the_most() {
+        let now = Instant::now();
+        let mut limit = Limit::new(12, true, SECOND);
+        assert_eq!(limit.now(now), 10);
+        limit.succeeded(7);
+        (0..10).for_each(|_| limit.succeeded(10));
+        assert_eq!(limit.now(now), 10);
+        (0..2).for_each(|_| limit.succeeded(10));
+        assert_eq!(limit.now(now), 11);
+        (0..100).for_each(|_| limit.succeeded(12));
+        assert_eq!(limit.now(now), 12);
+    }
+
+    #[test]
+    fn refusals_lower_it_once_a_second_and_then_pause_it() {
+        let mut now = Instant::now();
+        let mut limit = Limit::new(50, true, SECOND);
+        for expected in [7, 4, 2, 1] {
+            limit.refused(now);
+            limit.refused(now);
+            assert_eq!(limit.now(now), expected);
+            now += SECOND;
+        }
+        for pause in [100, 200, 400, 800, 1000, 1000] {
+            limit.refused(now);
+            assert_eq!(limit.now(now), 0);
+            now += Duration::from_millis(pause);
+            assert_eq!(limit.now(now), 1, "after {pause}");
+        }
+        limit.succeeded(1);
+        limit.refused(now);
+        assert_eq!(limit.now(now), 1);
+        now += SECOND;
+        limit.refused(now);
+        assert_eq!(limit.resumes(), Some(now + PAUSE));
+    }
+
+    #[test]
+    fn one_that_does_not_learn_is_what_was_set() {
+        let now = Instant::now();
+        let mut limit = Limit::new(50, false, SECOND);
+        limit.refused(now);
+        assert_eq!(limit.now(now), 50);
+        limit.set_most(3);
+        assert_eq!(limit.now(now), 3);
+    }
+
+    #[test]
+    fn what_the_function_allows_holds_for_what_is_learnt() {
+        let mut limit = Limit::new(50, true, SECOND);
+        limit.set_most(2);
+        assert_eq!(limit.now(Instant::now()), 2);
+        limit.refused(Instant::now());
+        assert_eq!(limit.now(Instant::now()), 1);
+    }
+}
