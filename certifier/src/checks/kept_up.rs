@@ -142,15 +142,15 @@ fn survives(outcome: Outcome<Answer>) -> Outcome {
 
 /// All calls are at work, or have been, before the deletion is asked for: later they would find nobody.
 async fn lets_none_hang(target: Target) -> Outcome {
-    target.have_probe("gone").await?;
+    target.have_probe("in-flight").await?;
     let pause = target.pause();
     let calls = (0..WORKING).map(|_| {
         let wish = [("sleep", pause.as_str()), ("mark", "work")];
-        target.send(target.wish(Method::GET, "gone", "", &wish))
+        target.send(target.wish(Method::GET, "in-flight", "", &wish))
     });
     let deletion = async {
         eventually(target.limit(), async || {
-            let counts = target.wish(Method::GET, "gone", "", &[("counts", "work")]);
+            let counts = target.wish(Method::GET, "in-flight", "", &[("counts", "work")]);
             let counts = target.send(counts).await?.with_status(&[200])?;
             match counts.json()?["began"] == WORKING {
                 true => Ok(()),
@@ -158,7 +158,7 @@ async fn lets_none_hang(target: Target) -> Outcome {
             }
         })
         .await?;
-        target.delete("gone").await?.with_success()
+        target.delete("in-flight").await?.with_success()
     };
     let (answers, deleted) = tokio::join!(join_all(calls), deletion);
     deleted?;
