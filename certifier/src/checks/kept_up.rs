@@ -10,6 +10,7 @@ use crate::failure::{Failure, Outcome};
 use crate::http::Answer;
 use crate::rule::{Group, Level};
 use crate::target::Target;
+use crate::wait::eventually;
 
 const FROM: Family = Family::new(
     Group::Shutdown,
@@ -25,6 +26,9 @@ const LIMITS: Family = Family::new(
 
 /// One more than Docker Swarm's usual policy starts again.
 const CRASHES: usize = 6;
+
+/// Calls at work when their function is deleted.
+const WORKING: u64 = 20;
 
 /// What a function may take, and what it asks for, in MiB.
 const MEMORY: &str = "64Mi";
@@ -113,44 +117,52 @@ async fn breaks_under_load(target: Target) -> Outcome {
     let call = target.wish(Method::GET, "crash-two", "", &[]);
     let crash = target.wish(Method::GET, "crash-two", "", &[("exit", "1")]);
     let callers = (0..4).map(|_| async {
-        for _ in 0..20 {
-            let answer = target.send(call.clone()).await?;
-            answer.with_status(&[200, 500, 502, 503])?;
+        for _ in 0..5 {
+            survives(target.send(call.clone()).await)?;
         }
         Ok(())
     });
     let (calls, _) = tokio::join!(join_all(callers), target.send(crash));
     calls.into_iter().collect::<Outcome<()>>()?;
     target.available_many("crash-two", 2).await?;
-    for _ in 0..20 {
+    for _ in 0..10 {
         target.call_until(&call, 200).await?;
     }
     Ok(())
 }
 
-/// The calls are at work once the first has been counted.
+/// The function's answer, a failure that says so, or a connection that breaks: that tells a caller, too.
+fn survives(outcome: Outcome<Answer>) -> Outcome {
+    match outcome {
+        Ok(answer) => answer.with_status(&[200, 500, 502, 503]).map(drop),
+        Err(failure) if failure.got.starts_with("no complete answer") => Err(failure),
+        Err(_) => Ok(()),
+    }
+}
+
+/// All calls are at work, or have been, before the deletion is asked for: later they would find nobody.
 async fn lets_none_hang(target: Target) -> Outcome {
-    target.have_probe("gone").await?;
+    target.have_probe("in-flight").await?;
     let pause = target.pause();
-    let calls = (0..20).map(|_| {
-        let call = target.wish(Method::GET, "gone", "", &[("sleep", &pause)]);
-        target.send(call)
+    let calls = (0..WORKING).map(|_| {
+        let wish = [("sleep", pause.as_str()), ("mark", "work")];
+        target.send(target.wish(Method::GET, "in-flight", "", &wish))
     });
     let deletion = async {
-        tokio::time::sleep(target.options().pause / 3).await;
-        target.delete("gone").await?.with_success()
+        eventually(target.limit(), async || {
+            let counts = target.wish(Method::GET, "in-flight", "", &[("counts", "work")]);
+            let counts = target.send(counts).await?.with_status(&[200])?;
+            match counts.json()?["began"] == WORKING {
+                true => Ok(()),
+                false => Err(counts.fault("all calls at work", counts.text())),
+            }
+        })
+        .await?;
+        target.delete("in-flight").await?.with_success()
     };
     let (answers, deleted) = tokio::join!(join_all(calls), deletion);
     deleted?;
-    for answer in answers {
-        match answer {
-            Ok(answer) => drop(answer.with_status(&[200, 500, 502, 503])?),
-            Err(failure) if failure.got.starts_with("no complete answer") => return Err(failure),
-            // A connection that breaks tells a caller, too.
-            Err(_) => {}
-        }
-    }
-    Ok(())
+    answers.into_iter().try_for_each(survives)
 }
 
 async fn have(target: &Target, short: &str, more: serde_json::Value) -> Outcome<Answer> {

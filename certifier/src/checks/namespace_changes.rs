@@ -225,6 +225,8 @@ async fn holds_a_function(target: Target) -> Outcome {
 }
 
 async fn lists_nothing(target: Target) -> Outcome {
+    // There are others, elsewhere.
+    target.have("space-other", "cat", json!({})).await?;
     let name = have(&target, "space-empty").await?;
     let answer = target.in_namespace(&name).list().await?;
     match answer.array()?.len() {
@@ -252,9 +254,9 @@ async fn refuses_the_unknown(target: Target) -> Outcome {
 async fn keeps_the_filled(target: Target) -> Outcome {
     let name = have(&target, "space-full").await?;
     let there = target.in_namespace(&name);
-    there.have("kept", "cat", json!({})).await?;
+    there.have("space-kept", "cat", json!({})).await?;
     delete(&target, &name).await?.refused(&[409])?;
-    there.view("kept").await?;
+    there.view("space-kept").await?;
     Ok(())
 }
 

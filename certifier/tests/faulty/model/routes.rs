@@ -54,7 +54,7 @@ async fn routed(model: &Arc<Model>, request: hyper::Request<Incoming>, peer: Soc
     if path.starts_with("/async-function/") && model.is_gateway {
         return queue::enqueue(model, request, peer).await;
     }
-    let path = match model.wrong(Switch::SystemSlashTaken) {
+    let path = match model.wrong(Switch::SystemSlashTaken) && path != "/system/namespace/" {
         true => path.trim_end_matches('/'),
         false => path,
     };
