@@ -14,7 +14,6 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatch::{Place, Seen};
-use crate::held::Begin;
 use crate::worker::Shared;
 
 /// Statuses of ours where there is no answer, as callbacks tell them.
@@ -26,12 +25,13 @@ const LATE: u16 = 504;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Makes a call and settles it. Its place is free for another one as soon as the function has answered.
-pub(crate) async fn run(shared: Arc<Shared>, taken: Taken, place: Place) {
-    let Begin::New(cancel) = shared.held.begin(&taken) else {
-        shared.metrics.lease_lost.inc();
-        return;
-    };
+/// Makes a call that is held and settles it. Its place is free for another one as soon as the function has answered.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    taken: Taken,
+    cancel: CancellationToken,
+    place: Place,
+) {
     if taken.delivery > 1 && taken.returns + 1 < taken.delivery {
         shared.metrics.redelivered.inc();
     }

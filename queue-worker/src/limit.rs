@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 const START: f64 = 10.0;
 /// How much of the limit is left after a 429.
 const LOWERED: f64 = 0.7;
-/// One burst of 429s says one thing.
-const ONCE: Duration = Duration::from_secs(1);
+/// How long a 429 counts.
+const MOMENT: Duration = Duration::from_secs(1);
 /// A function is busy enough to learn from where so much of its limit runs.
 const BUSY: f64 = 0.8;
 /// First pause of a function that has no room for a single call.
@@ -21,6 +21,9 @@ pub(crate) struct Limit {
     learns: bool,
     value: f64,
     lowered: Option<Instant>,
+    /// Answers since then, and how many calls may have been under way then.
+    answers: usize,
+    under_way: usize,
     pause: Duration,
     longest_pause: Duration,
     resume: Option<Instant>,
@@ -34,6 +37,8 @@ impl Limit {
             learns,
             value: START,
             lowered: None,
+            answers: 0,
+            under_way: 0,
             pause: PAUSE,
             longest_pause,
             resume: None,
@@ -59,33 +64,41 @@ impl Limit {
         self.resume
     }
 
-    /// A call succeeded, while `running` of them ran, it included.
-    pub(crate) fn succeeded(&mut self, running: usize) {
+    /// A call succeeded, while `running` of them ran, it included. Where a 429 was seen a moment ago nothing is raised: quick
+    /// calls would be back at too many before the moment is over.
+    pub(crate) fn succeeded(&mut self, running: usize, now: Instant) {
         self.resume = None;
         self.pause = PAUSE;
+        self.answers = self.answers.saturating_add(1);
         #[expect(clippy::cast_precision_loss, reason = "a number of calls at once")]
         let (running, most) = (running as f64, self.most as f64);
-        if running >= BUSY * self.value {
+        if running >= BUSY * self.value && !self.was_lowered(now) {
             self.value = (self.value + 1.0 / self.value).min(most.max(START));
         }
     }
 
-    /// A call was answered 429.
+    /// A call was answered 429. Calls that were under way when the limit was lowered say nothing new.
     pub(crate) fn refused(&mut self, now: Instant) {
         let rests = self.resume.is_some_and(|resume| now < resume);
-        let lowered = self.lowered.is_some_and(|last| now < last + ONCE);
-        if !self.learns || rests || (lowered && self.resume.is_none()) {
+        let old = self.was_lowered(now) && self.answers < self.under_way;
+        self.answers = self.answers.saturating_add(1);
+        if !self.learns || rests || (old && self.resume.is_none()) {
             return;
         }
-        self.lowered = Some(now);
-        if self.whole().min(self.most) == 1 {
+        let limit = self.whole().min(self.most);
+        (self.lowered, self.answers, self.under_way) = (Some(now), 0, limit);
+        if limit == 1 {
             self.resume = Some(now + self.pause);
             self.pause = (self.pause * 2).min(self.longest_pause.max(PAUSE));
             return;
         }
         #[expect(clippy::cast_precision_loss, reason = "a number of calls at once")]
-        let most = self.most as f64;
-        self.value = (self.value.min(most) * LOWERED).floor().max(1.0);
+        let limit = limit as f64;
+        self.value = (limit * LOWERED).floor().max(1.0);
+    }
+
+    fn was_lowered(&self, now: Instant) -> bool {
+        self.lowered.is_some_and(|last| now < last + MOMENT)
     }
 
     #[expect(
@@ -109,34 +122,45 @@ mod tests {
         let now = Instant::now();
         let mut limit = Limit::new(12, true, SECOND);
         assert_eq!(limit.now(now), 10);
-        limit.succeeded(7);
-        (0..10).for_each(|_| limit.succeeded(10));
+        limit.succeeded(7, now);
+        (0..10).for_each(|_| limit.succeeded(10, now));
         assert_eq!(limit.now(now), 10);
-        (0..2).for_each(|_| limit.succeeded(10));
+        (0..2).for_each(|_| limit.succeeded(10, now));
         assert_eq!(limit.now(now), 11);
-        (0..100).for_each(|_| limit.succeeded(12));
+        (0..100).for_each(|_| limit.succeeded(12, now));
         assert_eq!(limit.now(now), 12);
     }
 
     #[test]
-    fn refusals_lower_it_once_a_second_and_then_pause_it() {
+    fn a_burst_of_refusals_lowers_it_once_and_nothing_raises_it_for_a_moment() {
         let mut now = Instant::now();
         let mut limit = Limit::new(50, true, SECOND);
-        for expected in [7, 4, 2, 1] {
-            limit.refused(now);
-            limit.refused(now);
-            assert_eq!(limit.now(now), expected);
-            now += SECOND;
-        }
+        (0..10).for_each(|_| limit.refused(now));
+        assert_eq!(limit.now(now), 7);
+        (0..100).for_each(|_| limit.succeeded(7, now));
+        assert_eq!(limit.now(now), 7);
+        limit.refused(now);
+        assert_eq!(
+            limit.now(now),
+            4,
+            "none of the calls from before is under way any more"
+        );
+        now += SECOND;
+        (0..5).for_each(|_| limit.succeeded(4, now));
+        assert_eq!(limit.now(now), 5);
+    }
+
+    #[test]
+    fn a_function_without_room_for_one_is_left_alone_for_longer_and_longer() {
+        let mut now = Instant::now();
+        let mut limit = Limit::new(1, true, SECOND);
         for pause in [100, 200, 400, 800, 1000, 1000] {
             limit.refused(now);
             assert_eq!(limit.now(now), 0);
             now += Duration::from_millis(pause);
             assert_eq!(limit.now(now), 1, "after {pause}");
         }
-        limit.succeeded(1);
-        limit.refused(now);
-        assert_eq!(limit.now(now), 1);
+        limit.succeeded(1, now);
         now += SECOND;
         limit.refused(now);
         assert_eq!(limit.resumes(), Some(now + PAUSE));

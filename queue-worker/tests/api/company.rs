@@ -51,21 +51,15 @@ async fn a_slow_function_with_many_calls_does_not_hold_up_another() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_function_without_room_gets_fewer_calls_and_loses_none() {
     let room = Room::start().await;
-    let no_room = Reply::with(429, "x-openfaas-internal", "of-watchdog");
-    room.stage.plays("f", vec![no_room; 20]);
-    let began = Instant::now();
-    let ids = join_all((0..100).map(|_| room.post("f"))).await;
+    room.stage.always("f", Reply::Room(5));
+    let ids = join_all((0..500).map(|_| room.post("f"))).await;
     for id in ids {
         room.succeeds(id).await;
         assert_eq!(room.status(id).await.failures, 0, "no room is no failure");
     }
-    assert!(room.sample("queue_worker_concurrency_limit", &["f.openfaas-fn"]) < Some(11.0));
     let calls = room.stage.seen("f").len();
-    assert!(
-        (100..=120).contains(&calls),
-        "{calls} in {:?}",
-        began.elapsed()
-    );
+    eprintln!("500 calls were made {calls} times");
+    assert!((500..550).contains(&calls), "{calls}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

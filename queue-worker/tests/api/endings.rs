@@ -124,3 +124,33 @@ async fn a_worker_does_not_wait_for_ever_for_calls_that_run() {
     room.stage.holds(1).await;
     soon("the worker to stop", room.stop()).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_taken_beforehand_goes_back_when_the_worker_stops() {
+    let mut room = Room::with(|config| config.max_inflight = 2).await;
+    let id = room.post("f").await;
+    room.succeeds(id).await;
+    room.stage.always("f", Reply::Hold);
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(room.post("f").await);
+    }
+    room.stage.holds(2).await;
+    // Two run, and one more is held: the function was quick.
+    crate::support::until("a call to be taken beforehand", async || {
+        room.queue.books().await.unwrap().running == 3
+    })
+    .await;
+    let running = room.stop();
+    room.stage.let_go(2);
+    soon("the worker to stop", running).await.unwrap();
+    let books = room.queue.books().await.unwrap();
+    assert_eq!((books.succeeded, books.waiting, books.running), (3, 3, 0));
+    for id in ids {
+        let status = room.status(id).await;
+        assert_eq!(
+            status.deliveries,
+            u32::from(status.state == State::Succeeded)
+        );
+    }
+}

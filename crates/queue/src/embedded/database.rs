@@ -15,7 +15,7 @@ use crate::{Error, VERSION};
 /// The file in `data_dir`.
 const NAME: &str = "queue.redb";
 /// Memory for pages, clean and dirty.
-const CACHE_BYTES: usize = 16 * 1024 * 1024;
+const CACHE_BYTES: usize = 8 * 1024 * 1024;
 const FORMAT: &str = "format";
 
 /// Why the queue on this machine's disk cannot be had.

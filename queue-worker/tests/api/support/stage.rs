@@ -39,6 +39,8 @@ pub(crate) enum Reply {
     Hold,
     /// Broken off in the middle of the body.
     Broken,
+    /// 200 after a moment, and 429 while more than so many calls are being answered.
+    Room(usize),
 }
 
 impl Reply {
@@ -182,7 +184,7 @@ async fn answer(scene: Arc<Scene>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let target = parts.uri.to_string();
     let function = name(&target);
-    let _running = Running::begin(&scene, &function);
+    let running = Running::begin(&scene, &function);
     let headers = parts.headers.iter().map(|(name, value)| {
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
         (name.as_str().to_owned(), value)
@@ -213,6 +215,13 @@ async fn answer(scene: Arc<Scene>, request: Request) -> Response {
             let _held = Held::enter(&scene.held);
             scene.gate.acquire().await.unwrap().forget();
             "released".into_response()
+        }
+        Reply::Room(most) => {
+            if running.now() > most {
+                return (StatusCode::TOO_MANY_REQUESTS, "no room").into_response();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            "there was room".into_response()
         }
         Reply::Broken => {
             let half = Ok(Bytes::from_static(b"half"));
@@ -247,6 +256,12 @@ impl<'a> Running<'a> {
         *now += 1;
         *most = (*most).max(*now);
         Self(scene, function)
+    }
+}
+
+impl Running<'_> {
+    fn now(&self) -> usize {
+        self.0.at_once.lock().unwrap()[self.1].0
     }
 }
 
