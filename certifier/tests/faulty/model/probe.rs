@@ -149,7 +149,7 @@ async fn replica(model: &Model, call: &Call, turn: usize) -> SocketAddr {
         });
         known.extend(started);
     }
-    known[turn].address
+    known[turn % known.len()].address
 }
 
 fn over_its_limit(call: &Call, wish: &Wish) -> bool {

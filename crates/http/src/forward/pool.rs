@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http::uri::Authority;
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -25,6 +26,8 @@ pub(super) struct Pool {
     /// How long a connection may wait.
     idle: Duration,
     waiting: Mutex<Waiting>,
+    /// Tells those who wait for a connection.
+    freed: Notify,
 }
 
 /// Those that no call uses now; the one used last is at the end.
@@ -47,17 +50,33 @@ impl Pool {
             connector,
             idle,
             waiting: Mutex::default(),
+            freed: Notify::new(),
         })
     }
 
-    /// A connection that waits, or a new one.
+    /// A connection that waits, or a new one, or one that becomes free while that is being opened: a server with a short
+    /// queue for newcomers keeps them waiting.
     pub(super) async fn line(&self, authority: &Authority) -> Result<Line, Lost> {
         if let Some(line) = self.take(authority) {
             return Ok(line);
         }
-        let stream = self.connector.open(authority).await?;
-        let line = Line::over(stream, authority.clone()).await;
-        line.map_err(|error| Lost::Unreachable(error.into()))
+        tokio::select! {
+            line = self.freed(authority) => Ok(line),
+            stream = self.connector.open(authority) => {
+                let line = Line::over(stream?, authority.clone()).await;
+                line.map_err(|error| Lost::Unreachable(error.into()))
+            }
+        }
+    }
+
+    async fn freed(&self, authority: &Authority) -> Line {
+        loop {
+            let freed = self.freed.notified();
+            if let Some(line) = self.take(authority) {
+                return line;
+            }
+            freed.await;
+        }
     }
 
     /// Takes the connection back when the call that it was used for is through.
@@ -102,6 +121,8 @@ impl Pool {
             let sweeper = runtime.spawn(sweep(Arc::downgrade(self), every));
             waiting.sweeper = Some(sweeper);
         }
+        drop(waiting);
+        self.freed.notify_waiters();
     }
 
     /// Closes what is of no use any more. Whether anything is left.
