@@ -3,6 +3,7 @@
 //! Everything is written into what is there already, so that what an operator has set by hand (a log driver, a health
 //! check) outlives an update.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use faas_http::duration;
@@ -162,14 +163,15 @@ pub(crate) fn set_replicas(spec: &mut Map<String, Value>, replicas: u64) {
     });
 }
 
-/// `NAME=value`, sorted, so that the same deployment makes the same tasks. The swarm reads values as templates; ours are
-/// meant as they are.
+/// `NAME=value`, sorted, so that the same deployment makes the same tasks; a variable `fprocess` wins over `envProcess`. The
+/// swarm reads values as templates; ours are meant as they are.
 fn environment(wish: &FunctionDeployment) -> Vec<String> {
-    let mut variables = wish.env_vars.clone();
+    let mut variables = BTreeMap::new();
     if !wish.env_process.is_empty() {
-        variables.insert("fprocess".into(), wish.env_process.clone());
+        variables.insert("fprocess", &wish.env_process);
     }
-    let line = |(name, value): (&String, &String)| format!("{name}={value}");
+    variables.extend(wish.env_vars.iter().map(|(name, value)| (name.as_str(), value)));
+    let line = |(name, value): (&&str, &&String)| format!("{name}={value}");
     variables
         .iter()
         .map(line)

@@ -107,7 +107,7 @@ fn variables_are_sorted_and_no_templates() {
     deployment.env_vars = [("Z", "{{.Node.ID}}"), ("A", "a=b"), ("fprocess", "other")]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
-    let expected = ["A=a=b", r#"Z={{"{{"}}.Node.ID}}"#, "fprocess=cat -"];
+    let expected = ["A=a=b", r#"Z={{"{{"}}.Node.ID}}"#, "fprocess=other"];
     assert_eq!(environment(&deployment), expected);
 }
 
