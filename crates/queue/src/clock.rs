@@ -12,23 +12,25 @@ pub trait Clock: Send + Sync + 'static {
 /// hand or from the network, makes no call old.
 #[derive(Clone, Copy, Debug)]
 pub struct SteadyClock {
-    start_ms: u64,
+    /// Since 1970. Whole, so that times rounded down are in order with those that the wall clock tells.
+    start: Duration,
     since: Instant,
 }
 
 impl Default for SteadyClock {
     fn default() -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+        let since = Instant::now();
+        let start = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
-            start_ms: millis(since_epoch.unwrap_or_default()),
-            since: Instant::now(),
+            start: start.unwrap_or_default(),
+            since,
         }
     }
 }
 
 impl Clock for SteadyClock {
     fn now_ms(&self) -> u64 {
-        self.start_ms.saturating_add(millis(self.since.elapsed()))
+        millis(self.start.saturating_add(self.since.elapsed()))
     }
 }
 
