@@ -74,8 +74,8 @@ async fn the_compose_file_with_one_more_runs_functions_as_containers() {
     platform.up().await;
     journey(&platform).await;
     let target = ["--gateway", "http://gateway:8080"];
-    // Open, both found by new checks.
-    let open = ["--skip", "invoke.fprocess-wins", "--skip", "logs.follow"];
+    // Open, found by a new check.
+    let open = ["--skip", "logs.follow"];
     certify(&platform, target, IMAGES, "compose-swarm", &open).await;
 }
 
