@@ -170,7 +170,11 @@ fn environment(wish: &FunctionDeployment) -> Vec<String> {
     if !wish.env_process.is_empty() {
         variables.insert("fprocess", &wish.env_process);
     }
-    variables.extend(wish.env_vars.iter().map(|(name, value)| (name.as_str(), value)));
+    variables.extend(
+        wish.env_vars
+            .iter()
+            .map(|(name, value)| (name.as_str(), value)),
+    );
     let line = |(name, value): (&&str, &&String)| format!("{name}={value}");
     variables
         .iter()
