@@ -141,7 +141,14 @@ impl Dispatch {
                 true => self.fill().await,
                 false => LOOK,
             };
+            // What was taken meanwhile is not begun any more.
+            if stop.is_cancelled() {
+                break;
+            }
+            self.start();
             tokio::select! {
+                // Whatever else there is to hear.
+                biased;
                 () = stop.cancelled() => break,
                 Some(news) = self.news.recv() => self.hear(news),
                 Ok(()) = changes.changed() => {}
@@ -167,12 +174,11 @@ impl Dispatch {
         }
     }
 
-    /// Takes what there is room for and starts it. How long nothing can be expected to change unless it is told.
+    /// Takes what there is room for. How long nothing can be expected to change unless it is told.
     async fn fill(&mut self) -> Duration {
         match self.take().await {
             Ok((taken, wait)) => {
                 taken.into_iter().for_each(|taken| self.hold(taken));
-                self.start();
                 wait
             }
             Err(error) => {

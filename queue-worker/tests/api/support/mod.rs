@@ -42,7 +42,14 @@ pub(crate) struct Room {
     pub(crate) queue: Embedded,
     pub(crate) series: Registry,
     pub(crate) directory: TempDir,
-    worker: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    worker: Option<Running>,
+}
+
+struct Running {
+    stop: oneshot::Sender<()>,
+    /// Closed when the worker has heard of it.
+    heard: oneshot::Receiver<()>,
+    worker: JoinHandle<()>,
 }
 
 impl Room {
@@ -81,22 +88,31 @@ impl Room {
         self.series = Registry::new();
         let worker = Worker::new(config, Arc::new(self.queue.clone()), &self.series).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let running = tokio::spawn(worker.run(async { drop(stopped.await) }));
-        self.worker = Some((stop, running));
+        let (hears, heard) = oneshot::channel::<()>();
+        let worker = tokio::spawn(worker.run(async {
+            drop(stopped.await);
+            drop(hears);
+        }));
+        self.worker = Some(Running {
+            stop,
+            heard,
+            worker,
+        });
     }
 
     /// Ends the worker from one moment to the next, as `kill -9` does.
     pub(crate) async fn kill(&mut self) {
-        let (_stop, running) = self.worker.take().unwrap();
-        running.abort();
-        assert!(running.await.unwrap_err().is_cancelled());
+        let running = self.worker.take().unwrap();
+        running.worker.abort();
+        assert!(running.worker.await.unwrap_err().is_cancelled());
     }
 
-    /// Tells the worker to stop; what it returns ends with the worker.
-    pub(crate) fn stop(&mut self) -> JoinHandle<()> {
-        let (stop, running) = self.worker.take().unwrap();
-        drop(stop);
-        running
+    /// Tells the worker to stop, until it has heard it; what it returns ends with the worker.
+    pub(crate) async fn stop(&mut self) -> JoinHandle<()> {
+        let running = self.worker.take().unwrap();
+        drop(running.stop);
+        let _ = running.heard.await;
+        running.worker
     }
 
     /// Accepts a call.
