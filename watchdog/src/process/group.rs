@@ -76,11 +76,20 @@ impl Group {
         Ok(status)
     }
 
-    /// Whether the leader has ended, without waiting for it. It is reaped then.
-    pub(super) fn has_ended(&mut self) -> bool {
-        if !self.reaped && !matches!(spawn::try_wait(self.pid), Ok(None)) {
+    /// How the leader has ended, if it has. It is reaped then.
+    pub(super) fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        let status = spawn::try_wait(self.pid);
+        if !matches!(status, Ok(None)) {
             self.reaped = true;
             self.children.forget(self.pid);
+        }
+        status
+    }
+
+    /// Whether the leader has ended, without waiting for it. It is reaped then.
+    pub(super) fn has_ended(&mut self) -> bool {
+        if !self.reaped {
+            let _ = self.try_wait();
         }
         self.reaped
     }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::pin::pin;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ use crate::spool::{Kept, Spool};
 
 /// How long the answer waits, after the process has ended, for descendants that still hold its pipes.
 const GRACE: Duration = Duration::from_millis(100);
+/// How long a process is expected to end with its pipes; its end is not watched for until then.
+const SHORT: Duration = Duration::from_millis(10);
 
 /// What a process is to do.
 pub(crate) struct Job<'a> {
@@ -70,18 +73,46 @@ impl Process {
         let mut group = self.group;
         let (over, patience) = Patience::new();
         let mut output = Spool::new(job.spool_directory);
-        let life = live(&mut group, job.deadline, &over);
-        let (status, ..) = tokio::try_join!(
-            life,
-            feed(&mut stdin, job.input, patience.clone()),
-            drain(stdout, patience.clone(), &mut output),
-            log_errors(stderr, patience.clone(), job.errors),
-        )?;
+        let pipes = async {
+            tokio::try_join!(
+                feed(&mut stdin, job.input, patience.clone()),
+                drain(stdout, patience.clone(), &mut output),
+                log_errors(stderr, patience.clone(), job.errors),
+            )
+        };
+        let status = live_and_talk(&mut group, job.deadline, &over, pipes).await?;
         Ok(Ended {
             status: status.ok_or(Fault::TimedOut)?,
             output: output.finish().await?,
         })
     }
+}
+
+/// Waits for the end of the process, as [`live`] does, and of its pipes.
+///
+/// Most processes end right after they close their pipes. What tells of an end without that costs, and is made for those only
+/// that take longer.
+async fn live_and_talk<T>(
+    group: &mut Group,
+    deadline: Option<Instant>,
+    over: &watch::Sender<Option<Instant>>,
+    pipes: impl Future<Output = io::Result<T>>,
+) -> io::Result<Option<ExitStatus>> {
+    let mut pipes = pin!(pipes);
+    let longer = Instant::now() + SHORT;
+    tokio::select! {
+        biased;
+        closed = &mut pipes => {
+            closed?;
+            return match group.try_wait()? {
+                Some(status) => Ok(Some(status)),
+                None => live(group, deadline, over).await,
+            };
+        }
+        () = sleep_until(deadline.map_or(longer, |deadline| deadline.min(longer))) => {}
+    }
+    let (status, _) = tokio::try_join!(live(group, deadline, over), pipes)?;
+    Ok(status)
 }
 
 /// Logs stderr to its end.

@@ -165,6 +165,14 @@ fn everything_a_process_wrote_before_its_end_is_there() {
 }
 
 #[test]
+fn a_process_that_has_closed_its_output_is_waited_for() {
+    for pause in ["0", "0.002", "0.3"] {
+        let script = format!("echo said; exec >&- 2>&-; sleep {pause}; exit 3");
+        assert_eq!(Watchdog::script(&script).get("/").status, 500, "{pause}");
+    }
+}
+
+#[test]
 fn descriptors_of_a_function_are_three_pipes_row_78() {
     let watchdog = Watchdog::script("readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/2");
     let lines = watchdog.get("/").lines();
