@@ -1,11 +1,11 @@
-//! Load on an HTTP server: as much as it takes (`wrk`), a number of calls, or so many a second, come what may.
+//! Load on an HTTP server: as much as it takes (`wrk`), or a number of calls.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::{scope, sleep};
-use std::time::{Duration, Instant};
+use std::thread::scope;
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 
@@ -35,7 +35,7 @@ pub(crate) fn rate(port: u16, period: Duration) -> anyhow::Result<f64> {
 /// Makes this many calls, one after the other on each connection.
 pub(crate) fn calls(port: u16, count: u64) -> anyhow::Result<()> {
     let left = AtomicU64::new(count);
-    on_each_connection(port, |caller, _| {
+    on_each_connection(port, |caller| {
         let take = |left: u64| left.checked_sub(1);
         while left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
@@ -48,34 +48,13 @@ pub(crate) fn calls(port: u16, count: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How long answers took at a fixed rate, sorted. Each is counted from the moment when its call was due, so that a server
-/// that stalls does not get out of the calls that would have come meanwhile.
-pub(crate) fn latencies(port: u16, rate: f64, period: Duration) -> anyhow::Result<Vec<Duration>> {
-    let gap = Duration::from_secs_f64(f64::from(CONNECTIONS) / rate);
-    let began = Instant::now();
-    let mut all = on_each_connection(port, |caller, number| {
-        let mut times = Vec::new();
-        let mut due = began + gap.mul_f64(f64::from(number) / f64::from(CONNECTIONS));
-        while due < began + period {
-            sleep(due.saturating_duration_since(Instant::now()));
-            caller.call()?;
-            times.push(due.elapsed());
-            due += gap;
-        }
-        Ok(times)
-    })?
-    .concat();
-    all.sort_unstable();
-    Ok(all)
-}
-
 fn on_each_connection<T: Send>(
     port: u16,
-    act: impl Fn(&mut Caller, u32) -> anyhow::Result<T> + Sync,
+    act: impl Fn(&mut Caller) -> anyhow::Result<T> + Sync,
 ) -> anyhow::Result<Vec<T>> {
     let act = &act;
     scope(|scope| {
-        let one = |number| scope.spawn(move || act(&mut Caller::connect(port)?, number));
+        let one = |_| scope.spawn(move || act(&mut Caller::connect(port)?));
         let threads: Vec<_> = (0..CONNECTIONS).map(one).collect();
         let ended = threads.into_iter().map(|thread| match thread.join() {
             Ok(result) => result,

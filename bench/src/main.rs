@@ -3,6 +3,7 @@
 mod later;
 mod load;
 mod local;
+mod paced;
 mod process;
 mod proxy;
 mod stream;

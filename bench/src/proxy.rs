@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::load::{CONNECTIONS, calls, latencies, rate};
+use crate::load::{CONNECTIONS, calls, rate};
 use crate::local::println_line;
+use crate::paced::latencies;
 use crate::process::{Process, free_port, load, until_ok};
 
 /// Turns, of which the median counts.
