@@ -74,9 +74,7 @@ async fn the_compose_file_with_one_more_runs_functions_as_containers() {
     platform.up().await;
     journey(&platform).await;
     let target = ["--gateway", "http://gateway:8080"];
-    // Open, found by a new check.
-    let open = ["--skip", "logs.follow"];
-    certify(&platform, target, IMAGES, "compose-swarm", &open).await;
+    certify(&platform, target, IMAGES, "compose-swarm", &[]).await;
 }
 
 #[tokio::test]
