@@ -13,6 +13,7 @@ mod secrets;
 mod service;
 mod services;
 mod spec;
+mod usage;
 mod watch;
 
 pub use config::Config;

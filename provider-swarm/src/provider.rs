@@ -18,6 +18,7 @@ use crate::engine::{Engine, Error, Service, rfc3339};
 use crate::secrets::Sweeper;
 use crate::services::{self, Found, refused};
 use crate::spec::{MountedSecret, Plan, set_replicas};
+use crate::usage::Meter;
 use crate::watch::Watch;
 use crate::{logs, names, namespaces, network, record, registry, secrets};
 
@@ -32,6 +33,7 @@ pub(crate) struct Inner {
     pub(crate) engine: Arc<Engine>,
     pub(crate) watch: Arc<Watch>,
     pub(crate) sweeper: Sweeper,
+    pub(crate) meter: Meter,
     pub(crate) settings: Settings,
 }
 
@@ -189,12 +191,16 @@ impl Provider for SwarmProvider {
     async fn status(
         &self,
         name: &FunctionName,
-        _usage: bool,
+        usage: bool,
     ) -> Result<FunctionStatus, ProviderError> {
-        let found = self.0.find(name).await?;
-        self.0
-            .status(&found.service)
-            .ok_or_else(|| ProviderError::NotFound(name.clone()))
+        let inner = &self.0;
+        let found = inner.find(name).await?;
+        let status = inner.status(&found.service);
+        let mut status = status.ok_or_else(|| ProviderError::NotFound(name.clone()))?;
+        if usage {
+            status.usage = inner.meter.usage(&inner.engine, &found.service.id).await;
+        }
+        Ok(status)
     }
 
     async fn deploy(

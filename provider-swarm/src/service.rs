@@ -15,6 +15,7 @@ use crate::Config;
 use crate::engine::{Engine, EngineMetrics};
 use crate::provider::{Inner, Settings, SwarmProvider};
 use crate::secrets::Sweeper;
+use crate::usage::Meter;
 use crate::watch::Watch;
 
 /// Why the provider cannot start.
@@ -113,6 +114,7 @@ fn inner(config: Config, metrics: EngineMetrics) -> Arc<Inner> {
     Arc::new(Inner {
         watch: Watch::new(Arc::clone(&engine), config.functions_network.clone()),
         sweeper: Sweeper::new(Arc::clone(&engine)),
+        meter: Meter::default(),
         engine,
         settings: Settings {
             default_namespace: config.function_namespace,

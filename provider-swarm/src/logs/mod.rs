@@ -5,13 +5,14 @@ mod lines;
 mod order;
 
 use std::collections::HashSet;
+use std::future::pending;
 use std::time::Duration;
 
 use faas_provider::{FunctionName, LogMessage, LogRequest, LogStream, ProviderError};
 use futures_util::{StreamExt, stream};
 use time::OffsetDateTime;
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::engine::{Engine, Service, Streamed, Task, filter};
@@ -20,8 +21,10 @@ use frames::Frames;
 use lines::Lines;
 use order::Order;
 
-/// How long a followed log holds a line back for an older one of another task.
+/// How long a followed log waits for another line, which may be an older one of another task, before it tells those it has.
 const PATIENCE: Duration = Duration::from_millis(150);
+/// How long it holds a line back while others keep coming.
+const LONGEST: Duration = Duration::from_secs(1);
 /// How many failures a followed log remembers that it told, before it forgets those that are over.
 const MOST_TOLD: usize = 1_000;
 /// Lines on their way to a caller who is slower than they come.
@@ -49,6 +52,7 @@ pub(crate) async fn read(
         name: name.clone(),
         lines: Lines::new(name.clone()),
         order: Order::default(),
+        held: None,
         told: HashSet::new(),
         request,
         sender,
@@ -103,6 +107,8 @@ struct Reader {
     name: FunctionName,
     lines: Lines,
     order: Order,
+    /// When the first and the last of the lines that are held back came.
+    held: Option<(Instant, Instant)>,
     /// Failures that were told.
     told: HashSet<(String, OffsetDateTime)>,
     request: LogRequest,
@@ -147,13 +153,14 @@ impl Reader {
     ) -> Result<(), Gone> {
         let mut frames = Frames::default();
         loop {
-            let waits = !self.order.is_empty();
+            // Not counted anew when something else happens: in a busy swarm something always does.
+            let due = self.due();
             tokio::select! {
-                piece = next(&mut written, waits) => match piece {
-                    Next::Piece(piece) => if !self.take(&mut frames, &piece).await? { break },
-                    Next::Quiet => self.flush(false).await?,
-                    Next::End => break,
+                piece = written.next() => match piece {
+                    Some(piece) => if !self.take(&mut frames, &piece).await? { break },
+                    None => break,
                 },
+                () = due_at(due) => self.flush(false).await?,
                 changed = views.changed() => {
                     let view = views.borrow_and_update().get(&self.name).cloned();
                     let (Ok(()), Some(view)) = (changed, view) else { break };
@@ -219,6 +226,8 @@ impl Reader {
         if !wanted {
             return Ok(());
         }
+        let now = Instant::now();
+        self.held = Some((self.held.map_or(now, |(first, _)| first), now));
         self.order.push(line);
         while let Some(oldest) = self.order.overflow() {
             self.send(oldest).await?;
@@ -236,7 +245,14 @@ impl Reader {
         while let Some(line) = self.order.pop() {
             self.send(line).await?;
         }
+        self.held = None;
         Ok(())
+    }
+
+    /// When the lines that are held back are to be told, if there are any.
+    fn due(&self) -> Option<Instant> {
+        let (first, last) = self.held?;
+        Some((last + PATIENCE).min(first + LONGEST))
     }
 
     async fn send(&self, line: LogMessage) -> Result<(), Gone> {
@@ -244,21 +260,9 @@ impl Reader {
     }
 }
 
-enum Next {
-    Piece(bytes::Bytes),
-    /// Lines wait, and no older ones came for a while.
-    Quiet,
-    End,
-}
-
-async fn next(written: &mut Streamed, waits: bool) -> Next {
-    let piece = written.next();
-    let piece = match waits {
-        false => piece.await,
-        true => match timeout(PATIENCE, piece).await {
-            Ok(piece) => piece,
-            Err(_) => return Next::Quiet,
-        },
-    };
-    piece.map_or(Next::End, Next::Piece)
+async fn due_at(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => pending().await,
+    }
 }

@@ -40,10 +40,6 @@ impl Order {
         self.bytes -= oldest.line.text.len();
         Some(oldest.line)
     }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.heap.is_empty()
-    }
 }
 
 /// A line; of one time, the one that came first is older.

@@ -1,12 +1,15 @@
 //! Logs: whole lines, in order, and nothing left behind.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use serde_json::json;
 
 use crate::fault_proxy::FaultProxy;
 use crate::support::{Provider, accepted, function, unique, until, with};
+
+/// How soon somebody who follows a log sees what was written.
+const SOON: Duration = Duration::from_secs(3);
 
 /// A function whose process writes to stderr, which is its log.
 async fn have(provider: &Provider, name: &str, script: &str) {
@@ -97,6 +100,52 @@ async fn a_followed_log_goes_on_until_the_function_is_gone() {
     // It ends, and cleanly.
     while let Some(piece) = stream.next().await {
         piece.unwrap();
+    }
+}
+
+/// Reads a log that is followed until it has `word`; how long that took.
+async fn followed(provider: &Provider, name: &str, word: &str) -> Duration {
+    let began = Instant::now();
+    let url = format!("{}/system/logs?name={name}&follow=1", provider.url);
+    let mut stream = provider.http.get(url).send().await.unwrap().bytes_stream();
+    let mut seen = String::new();
+    while !seen.contains(word) {
+        seen += std::str::from_utf8(&stream.next().await.unwrap().unwrap()).unwrap();
+    }
+    began.elapsed()
+}
+
+#[tokio::test]
+async fn a_followed_log_is_told_while_other_functions_change_all_the_time() {
+    let provider = Provider::start().await;
+    let (name, other) = (unique("heard"), unique("restless"));
+    have(&provider, &name, "cat>&2").await;
+    provider.have(&function(&other, "cat")).await;
+    assert_eq!(provider.call(&name, "a line\n").await.0, 200);
+    let restless = async {
+        for replicas in [2, 1].into_iter().cycle() {
+            let _ = provider.scale(&other, replicas).await;
+        }
+    };
+    tokio::select! {
+        took = followed(&provider, &name, "a line") => assert!(took < SOON, "{took:?}"),
+        () = restless => {}
+    }
+}
+
+#[tokio::test]
+async fn a_followed_log_is_told_while_its_function_goes_on_writing() {
+    let provider = Provider::start().await;
+    let name = unique("chatty");
+    have(&provider, &name, "cat>&2").await;
+    let written = async {
+        loop {
+            assert_eq!(provider.call(&name, "tick\n").await.0, 200);
+        }
+    };
+    tokio::select! {
+        took = followed(&provider, &name, "tick") => assert!(took < SOON, "{took:?}"),
+        () = written => {}
     }
 }
 

@@ -16,3 +16,4 @@ mod registry;
 mod secrets;
 mod support;
 mod swarm;
+mod usage;

@@ -7,7 +7,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use crate::certified::certify;
+use crate::certified::{GATEWAY, certify};
 
 /// Both platforms run functions on the same swarm: one at a time.
 static SWARM: Mutex<()> = Mutex::const_new(());
@@ -73,10 +73,7 @@ async fn the_compose_file_with_one_more_runs_functions_as_containers() {
     let platform = Platform::prepared(&["docker-compose.yml", "swarm.yml"]);
     platform.up().await;
     journey(&platform).await;
-    let target = ["--gateway", "http://gateway:8080"];
-    // Open, found by a new check.
-    let open = ["--skip", "logs.follow"];
-    certify(&platform, target, IMAGES, "compose-swarm", &open).await;
+    certify(&platform, GATEWAY, IMAGES, "compose-swarm", &[]).await;
 }
 
 #[tokio::test]

@@ -17,8 +17,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(150);
 /// What every node holds.
 const IMAGES: &str =
     "ferrofaas/gateway:latest ferrofaas/provider-swarm:latest functions/alpine:latest";
-/// The node with gateway and provider. It manages, and does not lead at first.
-pub(crate) const HOME: usize = 2;
+/// The node with gateway and provider where there are three. It manages, and does not lead at first.
+const HOME: usize = 2;
 const NODES: usize = 3;
 /// One cluster at a time: three engines are enough for one machine.
 static ALONE: Mutex<()> = Mutex::const_new(());
@@ -27,42 +27,58 @@ static ALONE: Mutex<()> = Mutex::const_new(());
 pub(crate) struct Cluster {
     directory: TempDir,
     number: String,
+    nodes: usize,
+    /// The node with gateway and provider.
+    pub(crate) home: usize,
     http: Client,
     _alone: MutexGuard<'static, ()>,
 }
 
 impl Cluster {
-    /// Starts the nodes, `managers` of which manage, and the platform.
+    /// Starts three nodes, `managers` of which manage, and the platform.
     pub(crate) async fn up(managers: usize) -> Self {
+        Self::start(NODES, managers, HOME).await
+    }
+
+    /// One node with all of it.
+    pub(crate) async fn of_one() -> Self {
+        Self::start(1, 1, 1).await
+    }
+
+    async fn start(count: usize, managers: usize, home: usize) -> Self {
         let alone = ALONE.lock().await;
         // Where an engine's data may lie: not every /tmp is a disk.
         let directory = tempfile::Builder::new()
             .prefix("ferro.")
             .tempdir_in("/var/tmp")
             .unwrap();
-        let home = directory.path().join("e");
-        let (nodes, managers) = (NODES.to_string(), managers.to_string());
-        engines(&["up", home.to_str().unwrap(), &nodes, &managers]);
-        let number = std::fs::read_to_string(home.join("number")).unwrap();
+        let engines_home = directory.path().join("e");
+        let (nodes, managers) = (count.to_string(), managers.to_string());
+        engines(&["up", engines_home.to_str().unwrap(), &nodes, &managers]);
+        let number = std::fs::read_to_string(engines_home.join("number")).unwrap();
         let cluster = Self {
             directory,
             number: number.trim().to_owned(),
+            nodes: count,
+            home,
             http: Client::builder().no_proxy().build().unwrap(),
             _alone: alone,
         };
-        for node in 1..=NODES {
+        for node in 1..=count {
             cluster.fill(node);
         }
         cluster.start_platform().await;
         cluster
     }
 
-    fn home(&self) -> PathBuf {
+    fn engines_home(&self) -> PathBuf {
         self.directory.path().join("e")
     }
 
     fn socket(&self, node: usize) -> PathBuf {
-        self.home().join(node.to_string()).join("docker.sock")
+        self.engines_home()
+            .join(node.to_string())
+            .join("docker.sock")
     }
 
     /// The engine of a node.
@@ -86,20 +102,20 @@ impl Cluster {
     }
 
     async fn start_platform(&self) {
-        let engine = self.engine(HOME);
+        let engine = self.engine(self.home);
         let network = "network create -d overlay --attachable --subnet 10.62.0.0/20 functions";
         docker(&engine, network);
-        let group = std::fs::metadata(self.socket(HOME)).unwrap().gid();
-        let socket = self.socket(HOME);
+        let group = std::fs::metadata(self.socket(self.home)).unwrap().gid();
+        let socket = self.socket(self.home);
         let provider = format!(
-            "run -d --name provider --network functions --user 65532:{group} \
+            "run -d --restart always --name provider --network functions --user 65532:{group} \
              -v {}:/var/run/docker.sock -e functions_network=functions ferrofaas/provider-swarm",
             socket.display()
         );
         docker(&engine, &provider);
         docker(
             &engine,
-            "run -d --name gateway --network functions -p 8080:8080 -e basic_auth=false \
+            "run -d --restart always --name gateway --network functions -p 8080:8080 -e basic_auth=false \
              -e functions_provider_url=http://provider:8080/ ferrofaas/gateway",
         );
         let health = async || self.ask(Method::GET, "/healthz", "").await.0;
@@ -111,7 +127,7 @@ impl Cluster {
 
     /// URL of a path of the gateway.
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}:8080{path}", self.engine(HOME).address)
+        format!("http://{}:8080{path}", self.engine(self.home).address)
     }
 
     /// Asks the gateway; an answer that cannot be had is a 599 with the reason.
@@ -137,7 +153,7 @@ impl Cluster {
             .await;
         assert_eq!(said.0, StatusCode::ACCEPTED, "{said:?}");
         self.available(name, replicas).await;
-        for node in 1..=NODES {
+        for node in 1..=self.nodes {
             let here = self.replicas(name, node).len();
             assert!(here > 0, "node {node} has no replica of {name}");
         }
@@ -188,15 +204,21 @@ impl Cluster {
         self.wire(node, "up");
     }
 
+    /// Restarts a node's engine, which stops what runs there: in order with TERM, at a stroke with KILL.
+    pub(crate) fn restart(&self, node: usize, signal: &str) {
+        let home = self.engines_home();
+        engines(&["restart", home.to_str().unwrap(), &node.to_string(), signal]);
+    }
+
     /// Waits until the swarm has all nodes again.
     pub(crate) async fn whole(&self) {
         let nodes = async || {
-            let mut list = self.engine(HOME).command("docker");
+            let mut list = self.engine(self.home).command("docker");
             let list = list.args(["node", "ls", "--format", "{{.Status}} {{.ManagerStatus}}"]);
             String::from_utf8(list.output().unwrap().stdout).unwrap()
         };
         until("all nodes", PATIENCE, nodes, |nodes| {
-            nodes.matches("Ready").count() == NODES && !nodes.contains("Unreachable")
+            nodes.matches("Ready").count() == self.nodes && !nodes.contains("Unreachable")
         })
         .await;
     }
@@ -207,7 +229,7 @@ impl Cluster {
         let said = self.ask(Method::DELETE, "/system/functions", body).await;
         assert_eq!(said.0, StatusCode::ACCEPTED, "{said:?}");
         let left = async || {
-            (1..=NODES)
+            (1..=self.nodes)
                 .flat_map(|node| self.replicas(name, node))
                 .count()
         };
@@ -220,13 +242,13 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         if std::thread::panicking() {
             for name in ["gateway", "provider"] {
-                let mut logs = self.engine(HOME).command("docker");
+                let mut logs = self.engine(self.home).command("docker");
                 let logs = logs.args(["logs", "--tail", "60", name]).output().unwrap();
                 let text = [logs.stdout, logs.stderr].concat();
                 eprintln!("--- {name}\n{}", String::from_utf8_lossy(&text));
             }
         }
-        engines(&["down", self.home().to_str().unwrap()]);
+        engines(&["down", self.engines_home().to_str().unwrap()]);
     }
 }
 

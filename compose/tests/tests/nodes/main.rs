@@ -5,6 +5,7 @@ mod cluster;
 mod load;
 mod lost_managers;
 mod lost_node;
+mod restarted_engines;
 
 use std::time::Duration;
 
