@@ -15,9 +15,6 @@ settings! {
         pub gateway_url: Url = "http://gateway:8080",
         /// Most calls at once.
         pub max_inflight: usize = "50",
-        /// How long the queue waits for word of a call that this worker has taken. It is no limit of the call: word is
-        /// sent as long as the call runs.
-        pub ack_wait: Duration = "60s",
         /// Longest wait for a function to begin its answer, once it is awake; the gateway's own, or longer. 0 is no
         /// limit. A function's annotation com.openfaas.timeout replaces it.
         pub upstream_timeout: Duration = "60s",

@@ -142,6 +142,8 @@ impl Dispatch {
                 false => LOOK,
             };
             tokio::select! {
+                // Before all else: nothing begins any more.
+                biased;
                 () = stop.cancelled() => break,
                 Some(news) = self.news.recv() => self.hear(news),
                 Ok(()) = changes.changed() => {}
@@ -211,7 +213,7 @@ impl Dispatch {
         }
         let taken = match wishes.is_empty() {
             true => Vec::new(),
-            false => queue.take(&wishes, self.shared.config.ack_wait).await?,
+            false => queue.take(&wishes).await?,
         };
         Ok((taken, wait))
     }

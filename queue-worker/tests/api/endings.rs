@@ -62,7 +62,7 @@ async fn a_call_that_kills_workers_is_not_touched_a_seventh_time() {
     let id = room.post("f").await;
     for delivery in 1..=6 {
         let wish = ("f.openfaas-fn".to_owned(), 1);
-        let taken = room.queue.take(&[wish], Duration::from_secs(60)).await;
+        let taken = room.queue.take(&[wish]).await;
         assert_eq!(taken.unwrap()[0].delivery, delivery);
         // Whoever held it is gone without a word.
         let directory = room.directory.path();
@@ -101,7 +101,7 @@ async fn a_worker_that_is_told_to_stop_ends_what_runs_and_takes_nothing_more() {
         room.post("f").await;
     }
     room.stage.holds(2).await;
-    let running = room.stop();
+    let running = room.stop().await;
     room.stage.let_go(2);
     soon("the worker to stop", running).await.unwrap();
     let books = room.queue.books().await.unwrap();
@@ -122,7 +122,7 @@ async fn a_worker_does_not_wait_for_ever_for_calls_that_run() {
     room.stage.always("f", Reply::Hold);
     room.post("f").await;
     room.stage.holds(1).await;
-    soon("the worker to stop", room.stop()).await.unwrap();
+    soon("the worker to stop", room.stop().await).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -141,7 +141,7 @@ async fn what_was_taken_beforehand_goes_back_when_the_worker_stops() {
         room.queue.books().await.unwrap().running == 3
     })
     .await;
-    let running = room.stop();
+    let running = room.stop().await;
     room.stage.let_go(2);
     soon("the worker to stop", running).await.unwrap();
     let books = room.queue.books().await.unwrap();

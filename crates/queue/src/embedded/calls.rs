@@ -6,12 +6,14 @@ use bytes::Bytes;
 use redb::ReadableTable;
 
 use super::Limits;
-use super::record::{Failed, Record};
+use super::record::Failed;
 use super::sweep::{Forgotten, forget_later};
 use super::writer::Batch;
 use crate::clock::millis;
-use crate::queue::{Accepted, NewCall, Settlement, State, Stored, Taken};
+use crate::queue::{Accepted, NewCall, State};
+use crate::record::Record;
 use crate::settlement::{Counts, Verdict};
+use crate::work::{Held, Receipt, Settlement, Stored, Taken};
 use crate::{Answer, Callback, Error, InvocationId, VERSION, format};
 
 /// The status of a call that its caller cancelled.
@@ -132,6 +134,7 @@ fn begin(batch: &mut Batch<'_, '_>, call: u128, lease: Duration) -> Result<Optio
         waited: since(record.due_ms),
         function: record.function,
         stored: Stored::Disk(envelope.unwrap_or_default()),
+        receipt: Receipt(Held::Disk(InvocationId::from_u128(call))),
     }))
 }
 

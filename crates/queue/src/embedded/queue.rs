@@ -4,12 +4,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use redb::{ReadableTable, ReadableTableMetadata};
 
-use super::record::Record;
 use super::tables::{BOOKS, CALLS, READY, RESULTS, RUNNING, Snapshot, WAITING};
 use super::{Embedded, calls, dead};
 use crate::queue::{
     Accepted, Books, CallStatus, DeadContent, DeadFilter, DeadLetter, Depth, NewCall, Queue, State,
 };
+use crate::record::Record;
 use crate::{Answer, DeadId, Envelope, Error, InvocationId, format, is_queue_name};
 
 /// Most calls that are told of one call id.

@@ -7,7 +7,8 @@ use tokio::sync::{broadcast, watch};
 
 use super::{Embedded, callbacks, calls};
 use crate::clock::millis;
-use crate::queue::{CallbackVerdict, Depth, Settlement, State, Taken, TakenCallback, Work};
+use crate::queue::{Depth, State};
+use crate::work::{CallbackVerdict, Held, Receipt, Settlement, Taken, TakenCallback, Work};
 use crate::{Error, InvocationId};
 
 #[async_trait]
@@ -18,8 +19,12 @@ impl Work for Embedded {
         Ok(depths)
     }
 
-    async fn take(&self, wishes: &[(String, usize)], lease: Duration) -> Result<Vec<Taken>, Error> {
-        let wishes = wishes.to_vec();
+    fn lease(&self) -> Duration {
+        self.0.limits.lease
+    }
+
+    async fn take(&self, wishes: &[(String, usize)]) -> Result<Vec<Taken>, Error> {
+        let (wishes, lease) = (wishes.to_vec(), self.lease());
         self.0
             .writer
             .write(move |batch| {
@@ -32,8 +37,12 @@ impl Work for Embedded {
             .await
     }
 
-    async fn extend(&self, held: &[(InvocationId, u32)], lease: Duration) -> Result<(), Error> {
-        let held: Vec<u128> = held.iter().map(|(id, _)| id.to_u128()).collect();
+    async fn extend(&self, held: &[Receipt]) -> Result<(), Error> {
+        let lease = self.lease();
+        let held: Vec<u128> = held
+            .iter()
+            .map(|Receipt(Held::Disk(id))| id.to_u128())
+            .collect();
         self.0
             .writer
             .look(move |batch| {
@@ -74,12 +83,13 @@ impl Work for Embedded {
 
     async fn settle_callback(
         &self,
-        id: InvocationId,
+        taken: &TakenCallback,
         verdict: CallbackVerdict,
     ) -> Result<(), Error> {
+        let call = taken.callback.id.to_u128();
         self.0
             .writer
-            .write(move |batch| callbacks::settle(batch, id.to_u128(), verdict))
+            .write(move |batch| callbacks::settle(batch, call, verdict))
             .await
     }
 

@@ -113,7 +113,7 @@ async fn no_more_is_taken_than_asked_for_and_of_no_other_function(backend: impl 
         ("f.openfaas-fn2".to_owned(), 1),
         ("none".to_owned(), 1),
     ];
-    assert_eq!(queue.take(&both, LEASE).await.unwrap().len(), 2);
+    assert_eq!(queue.take(&both).await.unwrap().len(), 2);
     let depths = queue.depths().await.unwrap();
     let f = depths
         .iter()
@@ -161,12 +161,7 @@ async fn what_was_not_begun_goes_back_unharmed(backend: impl Backend) {
 async fn a_lease_that_ends_gives_the_call_to_another_and_one_end_counts(backend: impl Backend) {
     let queue = backend.queue();
     let id = accept_one(queue).await.id;
-    let wish = [(FUNCTION.to_owned(), 1)];
-    let first = queue
-        .take(&wish, Duration::from_millis(50))
-        .await
-        .unwrap()
-        .remove(0);
+    let first = take_one(queue).await;
     let second = take_one(queue).await;
     assert_eq!((second.id, second.delivery), (id, 2));
 
@@ -183,13 +178,11 @@ async fn a_lease_that_ends_gives_the_call_to_another_and_one_end_counts(backend:
 async fn a_lease_that_is_extended_does_not_end(backend: impl Backend) {
     let queue = backend.queue();
     accept_one(queue).await;
-    let lease = Duration::from_secs(2);
-    let wish = [(FUNCTION.to_owned(), 1)];
-    let taken = queue.take(&wish, lease).await.unwrap().remove(0);
-    let until = now_ms() + 5000;
+    let taken = take_one(queue).await;
+    let until = now_ms() + 2 * LEASE.as_millis() as u64;
     while now_ms() < until {
         queue
-            .extend(&[(taken.id, taken.delivery)], lease)
+            .extend(std::slice::from_ref(&taken.receipt))
             .await
             .unwrap();
         assert!(take(queue, FUNCTION, 1).await.is_empty());

@@ -8,11 +8,11 @@ use bytes::Bytes;
 use faas_queue::embedded::Limits;
 use faas_queue::{
     Accepted, Answer, Books, Embedded, InvocationId, NewCall, Queue, QueuedCall, Settlement, State,
-    Taken, Verdict, Work,
+    Taken, TakenCallback, Verdict, Work,
 };
 use tempfile::TempDir;
 
-pub(crate) const LEASE: Duration = Duration::from_secs(60);
+pub(crate) const LEASE: Duration = Duration::from_secs(3);
 pub(crate) const FUNCTION: &str = "f.openfaas-fn";
 
 /// A back-end with nothing in it.
@@ -23,7 +23,11 @@ pub(crate) trait Backend: Sized {
     async fn restart(&mut self);
 
     async fn start() -> Self {
-        Self::with(Limits::default()).await
+        let limits = Limits {
+            lease: LEASE,
+            ..Limits::default()
+        };
+        Self::with(limits).await
     }
 }
 
@@ -123,10 +127,7 @@ pub(crate) async fn accept_one(queue: &dyn Work) -> QueuedCall {
 
 /// Takes what is due of a function.
 pub(crate) async fn take(queue: &dyn Work, function: &str, most: usize) -> Vec<Taken> {
-    queue
-        .take(&[(function.to_owned(), most)], LEASE)
-        .await
-        .unwrap()
+    queue.take(&[(function.to_owned(), most)]).await.unwrap()
 }
 
 /// Takes one call, once it is due.
@@ -134,6 +135,19 @@ pub(crate) async fn take_one(queue: &dyn Work) -> Taken {
     soon("a call to be due", async {
         loop {
             if let Some(taken) = take(queue, FUNCTION, 1).await.pop() {
+                return taken;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+}
+
+/// Takes one callback, once it is due.
+pub(crate) async fn take_callback(queue: &dyn Work) -> TakenCallback {
+    soon("a callback to be due", async {
+        loop {
+            if let Some(taken) = queue.take_callbacks(1).await.unwrap().pop() {
                 return taken;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;

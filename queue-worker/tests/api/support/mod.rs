@@ -42,20 +42,42 @@ pub(crate) struct Room {
     pub(crate) queue: Embedded,
     pub(crate) series: Registry,
     pub(crate) directory: TempDir,
-    worker: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    worker: Option<Running>,
+}
+
+struct Running {
+    stop: oneshot::Sender<()>,
+    /// Ends when the worker was told.
+    told: oneshot::Receiver<()>,
+    task: JoinHandle<()>,
 }
 
 impl Room {
     /// Nobody works yet.
     pub(crate) async fn empty() -> Self {
+        Self::of(Limits::default()).await
+    }
+
+    async fn of(limits: Limits) -> Self {
         let directory = tempfile::tempdir().unwrap();
         Self {
             stage: Stage::start().await,
-            queue: Embedded::open(directory.path(), Limits::default()).unwrap(),
+            queue: Embedded::open(directory.path(), limits).unwrap(),
             series: Registry::new(),
             directory,
             worker: None,
         }
+    }
+
+    /// With a worker, which is believed dead when nothing was heard of it for so long.
+    pub(crate) async fn leasing(lease: Duration) -> Self {
+        let mut room = Self::of(Limits {
+            lease,
+            ..Limits::default()
+        })
+        .await;
+        room.work(|_| ());
+        room
     }
 
     /// With a worker whose settings are quick, and as the test says.
@@ -81,22 +103,29 @@ impl Room {
         self.series = Registry::new();
         let worker = Worker::new(config, Arc::new(self.queue.clone()), &self.series).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let running = tokio::spawn(worker.run(async { drop(stopped.await) }));
-        self.worker = Some((stop, running));
+        let (hears, told) = oneshot::channel();
+        let task = tokio::spawn(worker.run(async {
+            let _ = stopped.await;
+            let _ = hears.send(());
+        }));
+        self.worker = Some(Running { stop, told, task });
     }
 
     /// Ends the worker from one moment to the next, as `kill -9` does.
     pub(crate) async fn kill(&mut self) {
-        let (_stop, running) = self.worker.take().unwrap();
-        running.abort();
-        assert!(running.await.unwrap_err().is_cancelled());
+        let running = self.worker.take().unwrap();
+        running.task.abort();
+        assert!(running.task.await.unwrap_err().is_cancelled());
     }
 
     /// Tells the worker to stop; what it returns ends with the worker.
-    pub(crate) fn stop(&mut self) -> JoinHandle<()> {
-        let (stop, running) = self.worker.take().unwrap();
-        drop(stop);
-        running
+    pub(crate) async fn stop(&mut self) -> JoinHandle<()> {
+        let running = self.worker.take().unwrap();
+        drop(running.stop);
+        soon("the worker to hear of it", running.told)
+            .await
+            .unwrap();
+        running.task
     }
 
     /// Accepts a call.
