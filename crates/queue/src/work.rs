@@ -1,5 +1,6 @@
 //! What a queue does for whoever works it off. Both back-ends answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,6 +9,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::call::{Answer, Callback, QueuedCall};
 use crate::envelope::FormatError;
+use crate::nats::{Delivery, Message, Posting};
 use crate::queue::{Depth, Error, Queue};
 use crate::settlement::Verdict;
 use crate::{Envelope, InvocationId, format};
@@ -39,9 +41,15 @@ pub struct Taken {
 
 /// A call in the form of a store.
 #[derive(Clone, Debug)]
-pub enum Stored {
+pub struct Stored(pub(crate) Form);
+
+/// Which.
+#[derive(Clone, Debug)]
+pub(crate) enum Form {
     /// On disk: an envelope.
     Disk(Bytes),
+    /// As a message, whoever wrote it.
+    Message(Arc<Message>),
 }
 
 /// What shows that a call or a callback was taken, and by which of the times: whoever has it holds what was taken.
@@ -53,6 +61,10 @@ pub struct Receipt(pub(crate) Held);
 pub(crate) enum Held {
     /// On disk: by the call.
     Disk(InvocationId),
+    /// On NATS: by where to answer.
+    Message(Arc<Delivery>),
+    /// A callback on NATS.
+    Callback(Arc<Posting>),
 }
 
 impl Taken {
@@ -61,8 +73,9 @@ impl Taken {
     /// # Errors
     /// When it cannot be read.
     pub fn call(&self) -> Result<QueuedCall, FormatError> {
-        match &self.stored {
-            Stored::Disk(bytes) => format::decode_call(&Envelope::from_bytes(bytes)?),
+        match &self.stored.0 {
+            Form::Disk(bytes) => format::decode_call(&Envelope::from_bytes(bytes)?),
+            Form::Message(message) => message.call(),
         }
     }
 }

@@ -11,6 +11,14 @@ use crate::queue::{Depth, State};
 use crate::work::{CallbackVerdict, Held, Receipt, Settlement, Taken, TakenCallback, Work};
 use crate::{Error, InvocationId};
 
+/// The call that is held here; none by a receipt of another store.
+fn call_of(receipt: &Receipt) -> Option<u128> {
+    match receipt.0 {
+        Held::Disk(id) => Some(id.to_u128()),
+        Held::Message(_) | Held::Callback(_) => None,
+    }
+}
+
 #[async_trait]
 impl Work for Embedded {
     async fn waiting(&self) -> Result<Vec<Depth>, Error> {
@@ -39,10 +47,7 @@ impl Work for Embedded {
 
     async fn extend(&self, held: &[Receipt]) -> Result<(), Error> {
         let lease = self.lease();
-        let held: Vec<u128> = held
-            .iter()
-            .map(|Receipt(Held::Disk(id))| id.to_u128())
-            .collect();
+        let held: Vec<u128> = held.iter().filter_map(call_of).collect();
         self.0
             .writer
             .look(move |batch| {

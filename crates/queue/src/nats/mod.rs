@@ -1,25 +1,44 @@
-//! The queue on NATS JetStream: so far the side where calls are put in.
+//! The queue on NATS JetStream: for as many gateways and workers as there are.
 
+mod background;
+mod board;
+mod books;
+mod callbacks;
+mod dead;
+mod end;
+mod find;
+mod message;
 mod names;
 mod publish;
+mod queue;
+mod store;
 mod streams;
+mod take;
+mod work;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_nats::connection::State;
+use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::context::{Context, ContextBuilder};
 use async_nats::{Client, ConnectOptions, Event};
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::queue::{Accepted, NewCall};
-use crate::{Error, InvocationId, format};
+use crate::{Clock, InvocationId, SteadyClock};
+use board::Board;
+use books::{Retries, Tally};
+pub(crate) use callbacks::Posting;
+pub(crate) use message::Message;
 use names::Names;
-use publish::Message;
 use streams::StreamError;
+pub(crate) use take::Delivery;
 
-/// When a call may be made, in milliseconds since 1970.
-const DUE: &str = "OF-Due";
+/// Cancellations that a worker may be behind by before it has to look for itself.
+const CANCELLATIONS: usize = 1024;
 /// How long a start waits for the server; it goes on without it.
 const START: Duration = Duration::from_secs(5);
 const FIRST_DELAY: Duration = Duration::from_millis(50);
@@ -40,6 +59,10 @@ pub struct Settings {
     pub most_calls: u64,
     /// Most calls that wait of one function.
     pub most_calls_of_a_function: u64,
+    /// How long a call's end is known, and its answer kept. All programs of a queue have to say the same.
+    pub result_ttl: Duration,
+    /// How long what a worker took is held without a word. All workers of a queue have to say the same.
+    pub lease: Duration,
 }
 
 /// What NATS is shown.
@@ -79,11 +102,31 @@ struct Inner {
     names: Names,
     client: Client,
     context: Context,
+    clock: Arc<dyn Clock>,
     /// What is wrong with the streams.
     trouble: RwLock<Option<String>>,
+    /// Consumers that were made sure of, by function.
+    consumers: tokio::sync::Mutex<HashMap<String, PullConsumer>>,
+    board: Board,
+    tally: tokio::sync::Mutex<Tally>,
+    retries: tokio::sync::Mutex<Retries>,
+    changed: watch::Sender<u64>,
+    cancelled: broadcast::Sender<InvocationId>,
+    /// What goes on beside; ends with the queue.
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl Nats {
+    /// As [`Nats::connect`], for a worker: it hears of calls, and ends the delays of those that were put off.
+    ///
+    /// # Errors
+    /// As [`Nats::connect`].
+    pub async fn work(settings: Settings) -> Result<Self, NatsError> {
+        let nats = Self::connect(settings).await?;
+        nats.begin_work();
+        Ok(nats)
+    }
+
     /// Connects, and goes on trying for ever where there is no server yet, or no longer. The streams are made where they
     /// are missing.
     ///
@@ -105,6 +148,14 @@ impl Nats {
             settings,
             client,
             context,
+            clock: Arc::new(SteadyClock::default()),
+            consumers: Default::default(),
+            board: Board::default(),
+            tally: Default::default(),
+            retries: Default::default(),
+            changed: watch::Sender::new(0),
+            cancelled: broadcast::Sender::new(CANCELLATIONS),
+            tasks: Mutex::default(),
         }));
         let first = async {
             while nats.0.client.connection_state() != State::Connected {
@@ -125,72 +176,18 @@ impl Nats {
         Ok(nats)
     }
 
-    /// Stores a call; the server has it when this returns, and as many servers as the settings say.
-    ///
-    /// # Errors
-    /// When it is not stored, as far as anybody knows.
-    pub async fn accept(&self, new: NewCall) -> Result<Accepted, Error> {
-        let key = new.idempotency.map(|key| hex(&key));
-        let secret = new.call.id;
-        let id = key.unwrap_or_else(|| secret.to_string());
-        let mut envelope = format::encode_call(&new.call);
-        let delayed = !new.delay.is_zero();
-        let subject = match delayed {
-            true => self.0.names.delayed_subject(),
-            false => self.0.names.subject(&new.call.function),
-        };
-        if delayed {
-            let after = u64::try_from(new.delay.as_millis()).unwrap_or(u64::MAX);
-            envelope.push(DUE, new.call.accepted_ms.saturating_add(after));
-        }
-        let message = Message {
-            subject,
-            id,
-            envelope,
-        };
-        let ack = self.publish(&message).await?;
-        let secret = match ack.duplicate {
-            // Where it is gone already it was made already, and nobody can be told of it by this id.
-            true => self
-                .secret_of(delayed, ack.sequence)
-                .await?
-                .unwrap_or(secret),
-            false => secret,
-        };
-        Ok(Accepted {
-            id: InvocationId::at(ack.sequence, delayed, secret),
-            duplicate: ack.duplicate,
-        })
+    fn now(&self) -> u64 {
+        self.0.clock.now_ms()
     }
 
-    /// The random part of the id of a call that is stored.
-    async fn secret_of(&self, delayed: bool, sequence: u64) -> Result<Option<InvocationId>, Error> {
-        let names = &self.0.names;
-        let stream = if delayed {
-            names.delayed()
-        } else {
-            names.calls()
-        };
-        let unavailable = |error: String| Error::Unavailable(error);
-        let stream = self.0.context.get_stream_no_info(stream).await;
-        let stream = stream.map_err(|error| unavailable(error.to_string()))?;
-        let Ok(message) = stream.direct_get(sequence).await else {
-            return Ok(None);
-        };
-        let id = message.headers.get("OF-Id").map(|id| id.as_str().parse());
-        Ok(id.and_then(Result::ok))
+    /// Tells who waits for it that something may have become possible to take.
+    fn tick(&self) {
+        self.0.changed.send_modify(|version| *version += 1);
     }
 
-    /// Why it cannot be used just now; `None` when it can.
-    #[must_use]
-    pub fn trouble(&self) -> Option<String> {
-        match self.0.client.connection_state() {
-            State::Connected => {
-                let trouble = self.0.trouble.read();
-                trouble.unwrap_or_else(PoisonError::into_inner).clone()
-            }
-            _ => Some("there is no connection to NATS".to_owned()),
-        }
+    fn wrong_with_streams(&self) -> Option<String> {
+        let trouble = self.0.trouble.read();
+        trouble.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Looks at the streams until they are as they have to be.
@@ -247,8 +244,4 @@ fn options(settings: &Settings) -> ConnectOptions {
                 event => tracing::warn!(%event, "NATS"),
             }
         })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

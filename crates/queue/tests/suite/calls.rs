@@ -97,7 +97,17 @@ async fn no_more_is_taken_than_asked_for_and_of_no_other_function(backend: impl 
     ] {
         accept(queue, call(function)).await;
     }
-    let waiting = queue.waiting().await.unwrap();
+    // On NATS word of a call comes after it was accepted.
+    let waiting = soon("word of the calls", async {
+        loop {
+            let waiting = queue.waiting().await.unwrap();
+            if waiting.iter().map(|depth| depth.waiting).sum::<u64>() >= 5 {
+                return waiting;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
     assert_eq!(
         (
             waiting.len(),
@@ -242,8 +252,14 @@ async fn a_call_cancelled_while_running_is_not_made_again(mut backend: impl Back
     take_one(backend.queue()).await;
     assert!(backend.queue().cancel(id).await.unwrap());
     backend.restart().await;
-    assert!(take(backend.queue(), FUNCTION, 1).await.is_empty());
-    assert_eq!(state(backend.queue(), id).await, State::Cancelled);
+    // Where several may work, who is gone is believed dead when the lease ends.
+    soon("the cancelled call to end", async {
+        while state(backend.queue(), id).await != State::Cancelled {
+            assert!(take(backend.queue(), FUNCTION, 1).await.is_empty());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
     assert_eq!(books(backend.queue()).await.cancelled, 1);
 }
 
@@ -312,7 +328,8 @@ async fn the_books_balance_through_everything(mut backend: impl Backend) {
     assert_eq!(books(queue).await, expected);
     backend.restart().await;
     let books = books(backend.queue()).await;
-    assert_eq!((books.accepted, books.waiting, books.running), (7, 3, 0));
+    // Where several may work, what ran is held until the lease ends.
+    assert_eq!((books.accepted, books.waiting + books.running), (7, 3));
 }
 
 async fn somebody_waiting_hears_of_a_call(backend: impl Backend) {
