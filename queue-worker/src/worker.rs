@@ -36,6 +36,12 @@ pub enum StartError {
     /// There can be no client for callbacks.
     #[error("callbacks: {0}")]
     Tls(#[from] rustls::Error),
+    /// There is no queue.
+    #[error(transparent)]
+    Queue(#[from] faas_queue::nats::NatsError),
+    /// The port cannot be had.
+    #[error("metrics_port: {0}")]
+    Port(std::io::Error),
     /// A setting is wrong.
     #[error("{0}")]
     Setting(&'static str),
@@ -91,7 +97,7 @@ impl Worker {
             gate: Gate::new(),
             held: Held::default(),
             posting: Posting::default(),
-            metrics: Metrics::new(series)?,
+            metrics: Metrics::new(series, &config.queue_name)?,
             warned: Mutex::default(),
             config,
             queue,

@@ -251,6 +251,9 @@ pub trait Queue: Send + Sync + 'static {
     /// See [`Error`].
     async fn depths(&self) -> Result<Vec<Depth>, Error>;
 
+    /// The queue of functions that name none.
+    fn name(&self) -> &str;
+
     /// Whether a queue of this name takes calls.
     fn has(&self, queue: &str) -> bool;
 

@@ -205,14 +205,14 @@ impl Nats {
 
     async fn moved(&self, place: u64) -> Result<Option<u64>, Error> {
         let names = &self.0.names;
-        let subject = names.attempt_subject(&format!("d.{place}"));
+        let subject = names.attempt_subject(&format!("m.{place}"));
         let kept = self.last_of(&names.attempts(), &subject).await?;
         Ok(kept.map(|kept| kept.sequence))
     }
 
     /// Notes where a call is now.
     async fn note_move(&self, from: u64, to: u64) -> Result<(), Error> {
-        let key = format!("d.{from}");
+        let key = format!("m.{from}");
         let draft = Draft {
             subject: self.0.names.attempt_subject(&key),
             id: format!("{key}:moved"),

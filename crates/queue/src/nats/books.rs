@@ -61,16 +61,13 @@ pub(super) struct Retries {
     /// The place in the bucket up to which it is known.
     position: u64,
     /// Calls that wait to be made again: their function, and when they are due.
-    waiting: HashMap<u64, (String, u64)>,
+    waiting: HashMap<String, (String, u64)>,
 }
 
 impl Retries {
     fn add(&mut self, kept: &Kept) {
         self.position = kept.sequence;
-        let call = kept.subject.rsplit('.').next();
-        let Some(call) = call.and_then(|call| call.parse().ok()) else {
-            return;
-        };
+        let call = kept.subject.clone();
         match record_in(&kept.envelope) {
             Ok(record) if record.state == State::Queued => {
                 self.waiting.insert(call, (record.function, record.due_ms));
@@ -154,7 +151,7 @@ impl Nats {
         mut retries: tokio::sync::MutexGuard<'a, Retries>,
     ) -> Result<tokio::sync::MutexGuard<'a, Retries>, Error> {
         let names = &self.0.names;
-        let (stream, subject) = (names.attempts(), names.attempt_subject("c.*"));
+        let (stream, subject) = (names.attempts(), names.attempt_subject("*.*.*"));
         let last = self.state(&stream).await?.last_sequence;
         while retries.position < last {
             match self

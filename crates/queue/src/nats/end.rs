@@ -114,9 +114,8 @@ impl Nats {
     ) -> Result<bool, Error> {
         record.state = State::Queued;
         record.due_ms = self.now().saturating_add(millis(after));
-        let sequence = delivery.message.sequence;
         let (after_this, times) = (delivery.revision, delivery.delivered);
-        let written = self.write_attempts(sequence, &record, after_this, times, "back");
+        let written = self.write_attempts(delivery.message.id, &record, after_this, times, "back");
         if written.await?.is_none() {
             return Ok(false);
         }
@@ -165,8 +164,7 @@ impl Nats {
         }
         self.finish(message, &envelope).await?;
         if noted {
-            self.forget_attempts(&format!("c.{}", message.sequence))
-                .await?;
+            self.forget_attempts(&key).await?;
         }
         Ok(true)
     }

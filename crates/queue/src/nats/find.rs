@@ -50,7 +50,7 @@ impl Nats {
     /// Where a call that was put off is now.
     async fn moved_to(&self, place: u64) -> Result<Option<u64>, Error> {
         let names = &self.0.names;
-        let subject = names.attempt_subject(&format!("d.{place}"));
+        let subject = names.attempt_subject(&format!("m.{place}"));
         let kept = self.last_of(&names.attempts(), &subject).await?;
         let text = kept.map(|kept| String::from_utf8_lossy(&kept.envelope.payload).into_owned());
         Ok(text.and_then(|text| text.parse().ok()))
@@ -100,7 +100,7 @@ impl Nats {
         if *delayed {
             return Ok(untouched);
         }
-        if let (Some(record), _) = self.attempts_of(message.sequence).await? {
+        if let (Some(record), _) = self.attempts_of(message.id).await? {
             return Ok(record);
         }
         let state = match self.handed_out(&message.function).await? >= message.sequence {
@@ -245,10 +245,9 @@ impl Nats {
         if let Some(kept) = self.message_at(&stream, place).await? {
             return Ok(Some(Message::of(kept, names, delayed).id));
         }
-        let nowhere = InvocationId::from_u128(0);
-        let end = self
-            .end_of(InvocationId::at(place, delayed, nowhere))
-            .await?;
+        let kind = if delayed { 'd' } else { 'c' };
+        let subject = names.end_subject(&format!("{kind}.{place}.*"));
+        let end = self.last_of(&names.ends(), &subject).await?;
         Ok(end.and_then(|end| end.envelope.get(ID)?.parse().ok()))
     }
 }

@@ -111,7 +111,8 @@ fn id_of(kept: &Kept, delayed: bool) -> InvocationId {
 pub(super) fn key(id: InvocationId) -> Option<String> {
     let (place, delayed) = id.place()?;
     let kind = if delayed { 'd' } else { 'c' };
-    Some(format!("{kind}.{place}"))
+    // With all of the id: where a stream was deleted, places come again.
+    Some(format!("{kind}.{place}.{id}"))
 }
 
 /// The record in an envelope.

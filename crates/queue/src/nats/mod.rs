@@ -17,6 +17,8 @@ mod take;
 mod work;
 
 use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -65,6 +67,11 @@ pub struct Settings {
     pub lease: Duration,
 }
 
+impl Settings {
+    /// How long what was taken is held where nobody says otherwise.
+    pub const LEASE: Duration = Duration::from_secs(60);
+}
+
 /// What NATS is shown.
 #[derive(Clone, Default)]
 pub enum Login {
@@ -75,6 +82,34 @@ pub enum Login {
     User(String, String),
     /// A token.
     Token(String),
+}
+
+impl Login {
+    /// What is shown where these are the user, and the files of a password and of a token. An end of line at the end of a
+    /// file is not part of what is in it.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or what is given does not make one login.
+    pub fn of(
+        user: Option<&str>,
+        password_file: Option<&Path>,
+        token_file: Option<&Path>,
+    ) -> Result<Self, NatsError> {
+        match (user, password_file, token_file) {
+            (None, None, None) => Ok(Self::None),
+            (Some(user), Some(password), None) => Ok(Self::User(user.to_owned(), read(password)?)),
+            (None, None, Some(token)) => Ok(Self::Token(read(token)?)),
+            _ => Err(NatsError::Login(
+                "a user and the file of a password, or the file of a token".to_owned(),
+            )),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, NatsError> {
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|error| NatsError::Login(format!("{}: {error}", path.display())))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// Why there is no queue on NATS.
@@ -88,6 +123,9 @@ pub enum NatsError {
         /// The client's words.
         reason: String,
     },
+    /// What the server is to be shown cannot be had.
+    #[error("the login of NATS: {0}")]
+    Login(String),
     /// A stream is there already, and is not ours.
     #[error("{0}")]
     Streams(String),
@@ -112,6 +150,7 @@ struct Inner {
     retries: tokio::sync::Mutex<Retries>,
     changed: watch::Sender<u64>,
     cancelled: broadcast::Sender<InvocationId>,
+    connections: Arc<AtomicU64>,
     /// What goes on beside; ends with the queue.
     tasks: Mutex<JoinSet<()>>,
 }
@@ -133,7 +172,9 @@ impl Nats {
     /// # Errors
     /// See [`NatsError`]. A server that is not there is none.
     pub async fn connect(settings: Settings) -> Result<Self, NatsError> {
-        let client = options(&settings).connect(&settings.servers).await;
+        let connections = Arc::new(AtomicU64::new(0));
+        let client = options(&settings, &connections);
+        let client = client.connect(&settings.servers).await;
         let client = client.map_err(|error| NatsError::Address {
             servers: settings.servers.clone(),
             reason: error.to_string(),
@@ -155,6 +196,7 @@ impl Nats {
             retries: Default::default(),
             changed: watch::Sender::new(0),
             cancelled: broadcast::Sender::new(CANCELLATIONS),
+            connections,
             tasks: Mutex::default(),
         }));
         let first = async {
@@ -174,6 +216,13 @@ impl Nats {
             }
         }
         Ok(nats)
+    }
+
+    /// How often it was connected again.
+    #[must_use]
+    pub fn reconnects(&self) -> u64 {
+        let connections = self.0.connections.load(Ordering::Relaxed);
+        connections.saturating_sub(1)
     }
 
     fn now(&self) -> u64 {
@@ -222,7 +271,8 @@ impl Nats {
     }
 }
 
-fn options(settings: &Settings) -> ConnectOptions {
+fn options(settings: &Settings, connections: &Arc<AtomicU64>) -> ConnectOptions {
+    let connections = Arc::clone(connections);
     let options = match settings.login.clone() {
         Login::None => ConnectOptions::new(),
         Login::User(user, password) => ConnectOptions::with_user_and_password(user, password),
@@ -237,11 +287,16 @@ fn options(settings: &Settings) -> ConnectOptions {
             (FIRST_DELAY * 2u32.saturating_pow(doubled)).min(LONGEST_DELAY)
         })
         .ping_interval(Duration::from_secs(10))
-        .event_callback(|event| async move {
-            match event {
-                Event::Connected => tracing::info!("connected to NATS"),
-                Event::Disconnected => tracing::warn!("the connection to NATS is lost"),
-                event => tracing::warn!(%event, "NATS"),
+        .event_callback(move |event| {
+            if event == Event::Connected {
+                connections.fetch_add(1, Ordering::Relaxed);
+            }
+            async move {
+                match event {
+                    Event::Connected => tracing::info!("connected to NATS"),
+                    Event::Disconnected => tracing::warn!("the connection to NATS is lost"),
+                    event => tracing::warn!(%event, "NATS"),
+                }
             }
         })
 }

@@ -100,6 +100,11 @@ impl Nats {
                 Err(Failed::Again(reason)) => words = reason,
                 Err(Failed::NoStream) => {
                     words = "there is no stream for it".to_owned();
+                    let subject = message.subject.as_str();
+                    tracing::error!(
+                        subject,
+                        "a stream is gone, with all that it held; it is made again"
+                    );
                     self.ensure_streams().await.map_err(Error::Unavailable)?;
                 }
             }

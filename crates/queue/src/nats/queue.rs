@@ -86,6 +86,10 @@ impl Queue for Nats {
         self.all_depths().await
     }
 
+    fn name(&self) -> &str {
+        &self.0.settings.queue
+    }
+
     fn has(&self, queue: &str) -> bool {
         queue == self.0.settings.queue
     }

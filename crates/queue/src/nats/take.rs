@@ -18,7 +18,7 @@ use super::store::{Kept, envelope, millis, unavailable};
 use crate::queue::State;
 use crate::record::Record;
 use crate::work::{Form, Held, Receipt, Stored, Taken};
-use crate::{Envelope, Error};
+use crate::{Envelope, Error, InvocationId};
 
 /// Calls of one function that are taken or wait to be made again; more are not given out.
 const MOST_PENDING: i64 = 2_000;
@@ -112,11 +112,14 @@ impl Nats {
         let mut batch = batch.await.map_err(unavailable)?;
         let mut handed = Vec::new();
         // What was handed out is held: it is not thrown away because the rest does not come.
-        while let Ok(Some(message)) = timeout_at(deadline, batch.next()).await {
-            match message {
-                Ok(message) => handed.extend(Handed::read(message)),
-                Err(error) if handed.is_empty() => return Err(unavailable(error)),
-                Err(_) => break,
+        loop {
+            match timeout_at(deadline, batch.next()).await {
+                Ok(Some(Ok(message))) => handed.extend(Handed::read(message)),
+                Ok(None) => break,
+                Ok(Some(Err(error))) if handed.is_empty() => return Err(unavailable(error)),
+                // A consumer that is there no more does not even refuse.
+                Err(_) if handed.is_empty() => return Err(unavailable("NATS hands nothing out")),
+                Ok(Some(Err(_))) | Err(_) => break,
             }
         }
         Ok(handed)
@@ -229,7 +232,7 @@ impl Nats {
             self.answer(reply, TERM).await;
             return Ok(None);
         }
-        let (known, revision) = self.attempts_of(message.sequence).await?;
+        let (known, revision) = self.attempts_of(message.id).await?;
         let again = known.is_some();
         let mut record = known.unwrap_or_else(|| message.record(&self.0.settings.queue));
         if self.has_mark(message.id).await? {
@@ -250,14 +253,17 @@ impl Nats {
             record.deliveries = delivered - 1;
         }
         self.run(&mut record);
-        let written = self.write_attempts(message.sequence, &record, revision, delivered, "run");
+        let written = self.write_attempts(message.id, &record, revision, delivered, "run");
         Ok(written.await?.map(|revision| (record, revision)))
     }
 
     /// What went before, and the place where that is told.
-    pub(super) async fn attempts_of(&self, sequence: u64) -> Result<(Option<Record>, u64), Error> {
+    pub(super) async fn attempts_of(
+        &self,
+        id: InvocationId,
+    ) -> Result<(Option<Record>, u64), Error> {
         let names = &self.0.names;
-        let subject = names.attempt_subject(&format!("c.{sequence}"));
+        let subject = names.attempt_subject(&key(id).unwrap_or_default());
         let Some(kept) = self.last_of(&names.attempts(), &subject).await? else {
             return Ok((None, 0));
         };
@@ -270,18 +276,19 @@ impl Nats {
     /// Notes what went before, unless somebody else did so first.
     pub(super) async fn write_attempts(
         &self,
-        sequence: u64,
+        id: InvocationId,
         record: &Record,
         after: u64,
         delivered: u32,
         what: &str,
     ) -> Result<Option<u64>, Error> {
         let names = &self.0.names;
+        let key = key(id).unwrap_or_default();
         let mut envelope = Envelope::new(Bytes::new());
         push_record(&mut envelope, record)?;
         let draft = Draft {
-            subject: names.attempt_subject(&format!("c.{sequence}")),
-            id: format!("c.{sequence}:{delivered}:{what}"),
+            subject: names.attempt_subject(&key),
+            id: format!("{key}:{delivered}:{what}"),
             envelope,
         };
         self.publish_after(after, &names.attempts(), draft).await
@@ -299,7 +306,7 @@ impl Nats {
         self.publish(&draft).await.map(drop)
     }
 
-    pub(super) async fn end_of(&self, id: crate::InvocationId) -> Result<Option<Kept>, Error> {
+    pub(super) async fn end_of(&self, id: InvocationId) -> Result<Option<Kept>, Error> {
         let Some(key) = key(id) else {
             return Ok(None);
         };
