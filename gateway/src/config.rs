@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use faas_http::env;
 use faas_http::telemetry::{LogFormat, LogLevel};
+use faas_queue::is_queue_name;
+use faas_queue::nats::{Login, Settings};
 use url::Url;
 
 faas_http::settings! {
@@ -32,7 +34,28 @@ faas_http::settings! {
         pub scale_from_zero_timeout: Duration = "30s",
         /// Most calls of one function that may wait for a replica; more are answered 503.
         pub scale_from_zero_queue: usize = "1024",
-        /// Largest body of an asynchronous call, in bytes.
+        /// Host of NATS, or several separated by commas. With faas_nats_port it makes asynchronous calls available.
+        pub faas_nats_address: Option<String>,
+        /// Port of NATS.
+        pub faas_nats_port: Option<u16>,
+        /// The queue that asynchronous calls are put in.
+        pub faas_nats_channel: String = "faas-request",
+        /// Who we are, where NATS asks.
+        pub nats_user: Option<String>,
+        /// File of that user's password.
+        pub nats_password_file: Option<PathBuf>,
+        /// File of a token, where NATS wants one instead.
+        pub nats_token_file: Option<PathBuf>,
+        /// How many servers keep what is queued: 1, or 3 in a cluster. The queue-worker has to say the same of this and
+        /// the next three.
+        pub nats_stream_replicas: usize = "1",
+        /// Most asynchronous calls that wait; more are answered 503.
+        pub async_max_messages: u64 = "1000000",
+        /// Most asynchronous calls that wait of one function; more are answered 429.
+        pub async_max_messages_per_function: u64 = "200000",
+        /// How long the end of an asynchronous call is known, and its answer kept where that was asked for.
+        pub async_result_ttl: Duration = "1h",
+        /// Largest body of an asynchronous call, in bytes. On NATS it is also what one of its messages holds.
         pub async_max_body_bytes: usize = "67108864",
         /// Longest time by which a caller may put an asynchronous call off.
         pub max_message_age: Duration = "24h",
@@ -61,6 +84,36 @@ impl Config {
     /// Every mistake at once.
     pub fn from_env() -> Result<Self, env::Error> {
         env::read_process()
+    }
+
+    /// How NATS is reached, where asynchronous calls are wanted.
+    ///
+    /// # Errors
+    /// What is wrong with the settings, in words.
+    pub(crate) fn nats(&self) -> Result<Option<Settings>, String> {
+        let (Some(hosts), Some(port)) = (&self.faas_nats_address, self.faas_nats_port) else {
+            return Ok(None);
+        };
+        if !is_queue_name(&self.faas_nats_channel) {
+            return Err("faas_nats_channel: 1 to 64 of a-z, 0-9, - and _".to_owned());
+        }
+        let login = Login::of(
+            self.nats_user.as_deref(),
+            self.nats_password_file.as_deref(),
+            self.nats_token_file.as_deref(),
+        );
+        let servers = hosts.split(',').map(str::trim);
+        let servers = servers.map(|host| format!("{host}:{port}"));
+        Ok(Some(Settings {
+            servers: servers.collect::<Vec<_>>().join(","),
+            login: login.map_err(|error| error.to_string())?,
+            queue: self.faas_nats_channel.clone(),
+            replicas: self.nats_stream_replicas,
+            most_calls: self.async_max_messages,
+            most_calls_of_a_function: self.async_max_messages_per_function,
+            result_ttl: self.async_result_ttl,
+            lease: Settings::LEASE,
+        }))
     }
 
     /// The defaults, in front of a provider at this URL, for programs that embed the gateway.

@@ -1,9 +1,10 @@
 //! Callbacks: taken off the queue, posted, and posted again until somebody takes them.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use faas_queue::{CallbackVerdict, Error, TakenCallback};
+use faas_queue::{CallbackVerdict, Error, InvocationId, Receipt, TakenCallback};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,30 @@ const GONE: u16 = 410;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The callbacks that are being posted.
+#[derive(Default)]
+pub(crate) struct Posting(Mutex<HashMap<InvocationId, Receipt>>);
+
+impl Posting {
+    fn begin(&self, taken: &TakenCallback) {
+        let receipt = taken.receipt.clone();
+        self.lock().insert(taken.callback.id, receipt);
+    }
+
+    fn end(&self, taken: &TakenCallback) {
+        self.lock().remove(&taken.callback.id);
+    }
+
+    /// What holds them.
+    pub(crate) fn receipts(&self) -> Vec<Receipt> {
+        self.lock().values().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<InvocationId, Receipt>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// The part of the worker that posts.
 #[derive(Clone)]
@@ -86,10 +111,12 @@ impl Callbacks {
     }
 
     async fn one(self, taken: TakenCallback, place: OwnedSemaphorePermit) {
+        self.shared.posting.begin(&taken);
         let verdict = self.verdict(&taken).await;
         drop(place);
         self.freed.notify_one();
         self.store(&taken, verdict).await;
+        self.shared.posting.end(&taken);
     }
 
     async fn verdict(&self, taken: &TakenCallback) -> CallbackVerdict {
@@ -152,7 +179,7 @@ impl Callbacks {
     async fn store(&self, taken: &TakenCallback, verdict: CallbackVerdict) {
         let id = taken.callback.id;
         let mut pause = FIRST_PAUSE;
-        while let Err(error) = self.shared.queue.settle_callback(id, verdict).await {
+        while let Err(error) = self.shared.queue.settle_callback(taken, verdict).await {
             self.shared
                 .metrics
                 .ack_failures

@@ -1,23 +1,55 @@
 //! Settings of the worker.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use faas_http::env::{self, Setting};
+use faas_http::telemetry::{LogFormat, LogLevel};
 use faas_http::{duration, settings};
-use faas_queue::{Backoff, RetryPolicy, policy};
+use faas_queue::{Backoff, RetryPolicy, is_queue_name, nats, policy};
 use url::Url;
+
+use crate::StartError;
+
+/// Word of a call that is held is sent three times as often.
+const LEAST_ACK_WAIT: Duration = Duration::from_secs(1);
 
 settings! {
     /// Settings of the queue-worker. Field names are the variable names.
     pub struct Config {
-        /// Base URL of the gateway that calls are made through.
+        /// Host of NATS, or several separated by commas. The original's name faas_nats_address is read too.
+        pub nats_host: String = "nats",
+        /// Port of NATS. The original's name faas_nats_port is read too.
+        pub nats_port: u16 = "4222",
+        /// Who we are, where NATS asks.
+        pub nats_user: Option<String>,
+        /// File of that user's password.
+        pub nats_password_file: Option<PathBuf>,
+        /// File of a token, where NATS wants one instead.
+        pub nats_token_file: Option<PathBuf>,
+        /// The queue that is worked off. The original's name faas_nats_channel is read too.
+        pub queue_name: String = "faas-request",
+        /// How many servers keep what is queued: 1, or 3 in a cluster. The gateway has to say the same of this and the
+        /// next three.
+        pub nats_stream_replicas: usize = "1",
+        /// Most calls that wait.
+        pub async_max_messages: u64 = "1000000",
+        /// Most calls that wait of one function.
+        pub async_max_messages_per_function: u64 = "200000",
+        /// How long a call's end is known, and its answer kept.
+        pub async_result_ttl: Duration = "1h",
+        /// How long NATS waits for word of a call that a worker has taken. It is no limit of the call: word is sent as
+        /// long as the call runs.
+        pub ack_wait: Duration = "60s",
+        /// Base URL of the gateway that calls are made through. The original's names faas_gateway_address and
+        /// faas_gateway_port are read too.
         pub gateway_url: Url = "http://gateway:8080",
+        /// Port of /metrics, /healthz (alive) and /readyz.
+        pub metrics_port: u16 = "8081",
         /// Most calls at once.
         pub max_inflight: usize = "50",
-        /// How long the queue waits for word of a call that this worker has taken. It is no limit of the call: word is
-        /// sent as long as the call runs.
-        pub ack_wait: Duration = "60s",
         /// Longest wait for a function to begin its answer, once it is awake; the gateway's own, or longer. 0 is no
         /// limit. A function's annotation com.openfaas.timeout replaces it.
         pub upstream_timeout: Duration = "60s",
@@ -49,10 +81,89 @@ settings! {
         pub callback_timeout: Duration = "30s",
         /// Waits before a callback is posted again, each a fifth more or less; after the last it is a dead letter.
         pub callback_retry_waits: Waits = "5s,30s,2m,10m,1h,6h",
+        /// Log lines as text or json.
+        pub log_format: LogFormat = "text",
+        /// Level of the log, or a list of target=level.
+        pub log_level: LogLevel = "info",
     }
 }
 
+/// The original's names, and ours.
+const OLD_NAMES: [(&str, &str); 3] = [
+    ("faas_nats_address", "nats_host"),
+    ("faas_nats_port", "nats_port"),
+    ("faas_nats_channel", "queue_name"),
+];
+
 impl Config {
+    /// Reads settings, also by the original's names; ours win.
+    ///
+    /// # Errors
+    /// Every mistake at once.
+    pub fn from_variables(
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, env::Error> {
+        let given: Vec<(String, String)> = variables
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .collect();
+        let value = |name: &str| {
+            let found = given.iter().find(|(known, _)| known == name);
+            found.map(|(_, value)| value.clone())
+        };
+        let mut read: Vec<(String, String)> = OLD_NAMES
+            .iter()
+            .filter_map(|(old, new)| Some(((*new).to_owned(), value(old)?)))
+            .collect();
+        if let Some(address) = value("faas_gateway_address") {
+            let port = value("faas_gateway_port").unwrap_or_else(|| "8080".to_owned());
+            let url = format!("http://{address}:{port}");
+            read.push(("gateway_url".to_owned(), url));
+        }
+        // Of several values of a name the last one counts.
+        read.extend(given);
+        env::read(read)
+    }
+
+    /// Reads the process environment. Only `main` calls this.
+    ///
+    /// # Errors
+    /// As [`Config::from_variables`].
+    pub fn from_env() -> Result<Self, env::Error> {
+        let text = |text: OsString| text.to_string_lossy().into_owned();
+        Self::from_variables(std::env::vars_os().map(|(name, value)| (text(name), text(value))))
+    }
+
+    /// How NATS is reached, and what the queue holds at most.
+    ///
+    /// # Errors
+    /// When the login cannot be had, or a setting makes no sense there.
+    pub(crate) fn nats(&self) -> Result<nats::Settings, StartError> {
+        if !is_queue_name(&self.queue_name) {
+            let words = "queue_name: 1 to 64 of a-z, 0-9, - and _";
+            return Err(StartError::Setting(words));
+        }
+        if self.ack_wait < LEAST_ACK_WAIT {
+            return Err(StartError::Setting("ack_wait: it is less than 1s"));
+        }
+        let servers = self.nats_host.split(',').map(str::trim);
+        let servers = servers.map(|host| format!("{host}:{}", self.nats_port));
+        Ok(nats::Settings {
+            servers: servers.collect::<Vec<_>>().join(","),
+            login: nats::Login::of(
+                self.nats_user.as_deref(),
+                self.nats_password_file.as_deref(),
+                self.nats_token_file.as_deref(),
+            )?,
+            queue: self.queue_name.clone(),
+            replicas: self.nats_stream_replicas,
+            most_calls: self.async_max_messages,
+            most_calls_of_a_function: self.async_max_messages_per_function,
+            result_ttl: self.async_result_ttl,
+            lease: self.ack_wait,
+        })
+    }
+
     /// The defaults, for programs that embed the worker.
     ///
     /// # Errors
@@ -132,6 +243,39 @@ mod tests {
         let config = Config::embedded().unwrap();
         assert_eq!(config.policy(), RetryPolicy::default());
         assert_eq!(config.callback_retry_waits.0.len(), 6);
+    }
+
+    #[test]
+    fn the_originals_names_are_read_and_ours_win() {
+        let read = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter();
+            let owned = pairs.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            Config::from_variables(owned)
+        };
+        let config = read(&[
+            ("faas_nats_address", "10.0.0.1,10.0.0.2"),
+            ("faas_nats_port", "4333"),
+            ("faas_nats_channel", "old"),
+            ("queue_name", "new"),
+            ("faas_gateway_address", "gw"),
+            ("nats_user", ""),
+        ])
+        .unwrap();
+        let settings = config.nats().unwrap();
+        assert_eq!(settings.servers, "10.0.0.1:4333,10.0.0.2:4333");
+        assert_eq!(settings.queue, "new");
+        assert_eq!(config.gateway_url.as_str(), "http://gw:8080/");
+        let error = read(&[("faas_nats_port", "x")]).unwrap_err().to_string();
+        assert!(error.contains("nats_port"), "{error}");
+        for (name, value) in [
+            ("queue_name", "No"),
+            ("ack_wait", "10ms"),
+            ("nats_user", "of"),
+            ("nats_token_file", "/nowhere"),
+        ] {
+            let error = read(&[(name, value)]).unwrap().nats().err();
+            assert!(error.is_some(), "{name}");
+        }
     }
 
     #[test]

@@ -217,7 +217,7 @@ impl Dispatch {
         }
         let taken = match wishes.is_empty() {
             true => Vec::new(),
-            false => queue.take(&wishes, self.shared.config.ack_wait).await?,
+            false => queue.take(&wishes).await?,
         };
         Ok((taken, wait))
     }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use faas_queue::{InvocationId, Taken};
+use faas_queue::{InvocationId, Receipt, Taken};
 use tokio_util::sync::CancellationToken;
 
 /// Cancelled calls that are not here, remembered in case they are on their way here.
@@ -61,11 +61,16 @@ impl Held {
         self.lock().held.remove(&id);
     }
 
-    /// Every call with its delivery.
-    pub(crate) fn all(&self) -> Vec<(InvocationId, u32)> {
+    /// Every call.
+    pub(crate) fn all(&self) -> Vec<InvocationId> {
+        self.lock().held.keys().copied().collect()
+    }
+
+    /// What holds them.
+    pub(crate) fn receipts(&self) -> Vec<Receipt> {
         let calls = self.lock();
-        let all = calls.held.iter();
-        all.map(|(id, call)| (*id, call.taken.delivery)).collect()
+        let held = calls.held.values();
+        held.map(|call| call.taken.receipt.clone()).collect()
     }
 
     pub(crate) fn cancel(&self, id: InvocationId) {

@@ -13,7 +13,9 @@ mod limit;
 mod metrics;
 mod post;
 mod retry_after;
+mod service;
 mod worker;
 
 pub use config::{Codes, Config, Growth, Waits};
+pub use service::Service;
 pub use worker::{StartError, Worker};

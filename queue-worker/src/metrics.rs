@@ -1,6 +1,6 @@
 //! What is counted: the original's series by its names, and ours.
 
-use faas_queue::{Books, DEFAULT_QUEUE, Settlement, Taken, Verdict, Work};
+use faas_queue::{Books, Settlement, Taken, Verdict, Work};
 use prometheus::{
     GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, Result,
@@ -8,6 +8,7 @@ use prometheus::{
 
 /// All series of the worker.
 pub(crate) struct Metrics {
+    queue: String,
     pending: IntGaugeVec,
     ack_pending: IntGaugeVec,
     oldest: GaugeVec,
@@ -31,10 +32,11 @@ const QUEUE: &str = "queue_name";
 const FUNCTION: &str = "function_name";
 
 impl Metrics {
-    pub(crate) fn new(registry: &Registry) -> Result<Self> {
+    pub(crate) fn new(registry: &Registry, queue: &str) -> Result<Self> {
         let series = Series(registry);
         let of_function = [QUEUE, FUNCTION];
         Ok(Self {
+            queue: queue.to_owned(),
             pending: series.gauges(
                 "queue_worker_pending_messages",
                 "Calls waiting in the queue.",
@@ -121,7 +123,7 @@ impl Metrics {
     pub(crate) fn running(&self, function: &str, calls: usize) {
         let calls = i64::try_from(calls).unwrap_or(i64::MAX);
         self.inflight
-            .with_label_values(&[DEFAULT_QUEUE, function])
+            .with_label_values(&[self.queue.as_str(), function])
             .set(calls);
     }
 
@@ -134,7 +136,7 @@ impl Metrics {
     pub(crate) fn forget(&self, function: &str) {
         let _ = self
             .inflight
-            .remove_label_values(&[DEFAULT_QUEUE, function]);
+            .remove_label_values(&[self.queue.as_str(), function]);
         let _ = self.limit.remove_label_values(&[function]);
     }
 
@@ -152,12 +154,14 @@ impl Metrics {
                 return;
             }
             Verdict::Dead(reason) => {
-                let labels = [DEFAULT_QUEUE, function, &reason.to_string()];
+                let labels = [self.queue.as_str(), function, &reason.to_string()];
                 self.dead.with_label_values(&labels).inc();
             }
             Verdict::Succeeded | Verdict::Failed | Verdict::Cancelled => {}
         }
-        self.processed.with_label_values(&[DEFAULT_QUEUE]).inc();
+        self.processed
+            .with_label_values(&[self.queue.as_str()])
+            .inc();
     }
 
     /// Reads depths and books from the queue. Whether anything waits.
@@ -175,7 +179,7 @@ impl Metrics {
         }
         self.oldest.reset();
         for depth in &depths {
-            let labels = [DEFAULT_QUEUE, depth.function.as_str()];
+            let labels = [self.queue.as_str(), depth.function.as_str()];
             self.pending
                 .with_label_values(&labels)
                 .set(whole(depth.waiting));
@@ -193,7 +197,7 @@ impl Metrics {
     }
 
     fn write(&self, books: &Books) {
-        let submitted = self.submitted.with_label_values(&[DEFAULT_QUEUE]);
+        let submitted = self.submitted.with_label_values(&[self.queue.as_str()]);
         submitted.set(whole(books.accepted));
         self.drift.set(books.drift());
     }

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::Config;
 use crate::call::Gateway;
-use crate::callbacks::Callbacks;
+use crate::callbacks::{Callbacks, Posting};
 use crate::dispatch::Dispatch;
 use crate::gate::Gate;
 use crate::held::Held;
@@ -36,6 +36,12 @@ pub enum StartError {
     /// There can be no client for callbacks.
     #[error("callbacks: {0}")]
     Tls(#[from] rustls::Error),
+    /// There is no queue.
+    #[error(transparent)]
+    Queue(#[from] faas_queue::nats::NatsError),
+    /// The port cannot be had.
+    #[error("metrics_port: {0}")]
+    Port(std::io::Error),
     /// A setting is wrong.
     #[error("{0}")]
     Setting(&'static str),
@@ -49,6 +55,7 @@ pub(crate) struct Shared {
     pub(crate) gateway: Gateway,
     pub(crate) gate: Gate,
     pub(crate) held: Held,
+    pub(crate) posting: Posting,
     pub(crate) metrics: Metrics,
     warned: Mutex<HashSet<String>>,
 }
@@ -83,16 +90,14 @@ impl Worker {
             let words = "max_inflight, callback_max_inflight: 0 would make no call at all";
             return Err(StartError::Setting(words));
         }
-        if config.ack_wait < Duration::from_millis(100) {
-            return Err(StartError::Setting("ack_wait: it is less than 100ms"));
-        }
         let post = Post::new(&config)?;
         let shared = Arc::new(Shared {
             policy: config.policy(),
             gateway: Gateway::new(&config),
             gate: Gate::new(),
             held: Held::default(),
-            metrics: Metrics::new(series)?,
+            posting: Posting::default(),
+            metrics: Metrics::new(series, &config.queue_name)?,
             warned: Mutex::default(),
             config,
             queue,
@@ -136,17 +141,18 @@ impl Worker {
 
 /// Extends the leases of everything held, three times in each. Never ends.
 async fn extend_leases(shared: &Shared) {
-    let lease = shared.config.ack_wait;
+    let lease = shared.queue.lease();
     let mut ticks = interval(lease / 3);
     let mut extended = Instant::now();
     loop {
         ticks.tick().await;
-        let held = shared.held.all();
+        let mut held = shared.held.receipts();
+        held.extend(shared.posting.receipts());
         if held.is_empty() {
             extended = Instant::now();
             continue;
         }
-        match shared.queue.extend(&held, lease).await {
+        match shared.queue.extend(&held).await {
             Ok(()) => extended = Instant::now(),
             Err(error) => {
                 tracing::warn!(%error, calls = held.len(), "leases cannot be extended");
@@ -167,7 +173,7 @@ async fn hear_of_cancellations(shared: &Shared) {
             Ok(id) => shared.held.cancel(id),
             Err(RecvError::Closed) => return,
             Err(RecvError::Lagged(_)) => {
-                for (id, _) in shared.held.all() {
+                for id in shared.held.all() {
                     if shared.queue.is_cancelled(id).await == Ok(true) {
                         shared.held.cancel(id);
                     }

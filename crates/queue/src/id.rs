@@ -32,6 +32,14 @@ impl InvocationId {
         Self::from_u128(place << 80 | PLACED << 76 | random | 0b10 << 62)
     }
 
+    /// Its place in a stream, where it has one, and whether that is the stream of calls that were put off.
+    #[must_use]
+    pub(crate) fn place(self) -> Option<(u64, bool)> {
+        let number = self.to_u128();
+        let place = u64::try_from(number >> 80).ok()?;
+        (number >> 76 & 0xf == PLACED).then_some((place >> 1, place & 1 == 1))
+    }
+
     /// Its number, as stores keep it.
     #[must_use]
     pub fn to_u128(self) -> u128 {
@@ -150,6 +158,7 @@ mod tests {
         let secret = InvocationId::new();
         let id = InvocationId::at(0x1234, true, secret);
         assert!(id.to_string().starts_with("00000000-2469-8"), "{id}");
+        assert_eq!((id.place(), secret.place()), (Some((0x1234, true)), None));
         assert_eq!(id.to_string()[15..18], secret.to_string()[15..18]);
         assert_eq!(id.to_string()[20..], secret.to_string()[20..]);
         assert_eq!(id.to_string().parse(), Ok(id));

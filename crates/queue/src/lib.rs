@@ -9,8 +9,10 @@ mod id;
 pub mod nats;
 pub mod policy;
 mod queue;
+mod record;
 mod settlement;
 pub mod target;
+mod work;
 
 pub use call::{Answer, Callback, Header, QueuedCall};
 pub use clock::{Clock, SteadyClock};
@@ -20,7 +22,8 @@ pub use id::{DEFAULT_QUEUE, DeadId, InvocationId, NoId, is_queue_name};
 pub use nats::Nats;
 pub use policy::{Backoff, RetryPolicy};
 pub use queue::{
-    Accepted, Books, CallStatus, CallbackVerdict, DeadContent, DeadFilter, DeadLetter, Depth,
-    Error, NewCall, Queue, Settlement, State, Stored, Taken, TakenCallback, Work,
+    Accepted, Books, CallStatus, DeadContent, DeadFilter, DeadLetter, Depth, Error, NewCall, Queue,
+    State,
 };
 pub use settlement::{Counts, Outcome, Reason, Situation, Verdict, is_lost_too_often, settle};
+pub use work::{CallbackVerdict, Receipt, Settlement, Stored, Taken, TakenCallback, Work};

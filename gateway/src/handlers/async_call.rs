@@ -10,9 +10,7 @@ use faas_http::env;
 use faas_http::forward::{REMAINING_MS, for_upstream};
 use faas_provider::{FunctionName, FunctionPath};
 use faas_queue::policy::{ANNOTATIONS, QUEUE_ANNOTATION};
-use faas_queue::{
-    Accepted, DEFAULT_QUEUE, Error as QueueError, Header, InvocationId, NewCall, Queue, QueuedCall,
-};
+use faas_queue::{Accepted, Error as QueueError, Header, InvocationId, NewCall, Queue, QueuedCall};
 use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, TE, TRAILER};
 use http::request::Parts;
 use http::{StatusCode, Uri};
@@ -103,7 +101,7 @@ async fn annotations(app: &App, name: &FunctionName) -> Result<Annotations, Erro
 fn queue_of(queue: &dyn Queue, annotations: &Annotations) -> Result<String, Error> {
     let named = annotations.get(QUEUE_ANNOTATION).map(|name| name.trim());
     let name = named.filter(|name| !name.is_empty());
-    let name = name.unwrap_or(DEFAULT_QUEUE);
+    let name = name.unwrap_or(queue.name());
     match queue.has(name) {
         true => Ok(name.to_owned()),
         false => Err(Error::NoQueue(name.to_owned())),

@@ -22,14 +22,15 @@ pub(crate) async fn status(
     asked: Asked,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let (queue, id) = (app.queue()?, text(asked)?);
-    if let Ok(id) = id.parse() {
-        let status = of(&**queue, id).await?;
-        return Ok(Json(status).into_response());
-    }
-    if !app.admits(&headers) {
-        return Ok(auth::refused());
-    }
+    let queue = app.queue()?;
+    let id = match named(&app, asked, &headers)? {
+        Named::Invocation(id) => {
+            let status = of(&**queue, id).await?;
+            return Ok(Json(status).into_response());
+        }
+        Named::Call(id) => id,
+        Named::Refused(refusal) => return Ok(*refusal),
+    };
     let calls = queue.by_call_id(&id).await?;
     if calls.is_empty() {
         return Err(Error::NoCall(id));
@@ -44,14 +45,15 @@ pub(crate) async fn cancel(
     asked: Asked,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let (queue, id) = (app.queue()?, text(asked)?);
-    if let Ok(id) = id.parse() {
-        queue.cancel(id).await?;
-        return Ok(StatusCode::ACCEPTED.into_response());
-    }
-    if !app.admits(&headers) {
-        return Ok(auth::refused());
-    }
+    let queue = app.queue()?;
+    let id = match named(&app, asked, &headers)? {
+        Named::Invocation(id) => {
+            queue.cancel(id).await?;
+            return Ok(StatusCode::ACCEPTED.into_response());
+        }
+        Named::Call(id) => id,
+        Named::Refused(refusal) => return Ok(*refusal),
+    };
     for call in queue.by_call_id(&id).await? {
         if !call.state.is_final() {
             queue.cancel(call.id).await?;
@@ -60,9 +62,23 @@ pub(crate) async fn cancel(
     Ok(StatusCode::ACCEPTED.into_response())
 }
 
-fn text(asked: Asked) -> Result<String, Error> {
+/// What a request names.
+enum Named {
+    /// One call.
+    Invocation(InvocationId),
+    /// All calls of a caller's name, and whoever asks may.
+    Call(String),
+    /// Calls of which whoever asks may not be told.
+    Refused(Box<Response>),
+}
+
+fn named(app: &App, asked: Asked, headers: &HeaderMap) -> Result<Named, Error> {
     let Path(id) = asked.map_err(|_| Error::NoCall("?".to_owned()))?;
-    Ok(id)
+    Ok(match id.parse() {
+        Ok(id) => Named::Invocation(id),
+        Err(_) if app.admits(headers) => Named::Call(id),
+        Err(_) => Named::Refused(Box::new(auth::refused())),
+    })
 }
 
 async fn of(queue: &dyn Queue, id: InvocationId) -> Result<Value, Error> {

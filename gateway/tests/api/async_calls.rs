@@ -212,7 +212,8 @@ async fn a_call_that_is_put_off_waits_its_time() {
     let status = queued.queue.status(id).await.unwrap().unwrap();
     let wait = status.due_ms - status.accepted_ms;
     assert_eq!(status.state, State::Queued);
-    assert!((3_600_000..3_660_000).contains(&wait), "{wait}");
+    // By two clocks, which differ by a step of the wall's since the start.
+    assert!((3_599_000..3_660_000).contains(&wait), "{wait}");
 }
 
 #[tokio::test]

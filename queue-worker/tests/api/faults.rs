@@ -8,7 +8,7 @@ use crate::support::{Reply, Room};
 
 #[tokio::test]
 async fn a_function_that_is_slower_than_the_lease_runs_once() {
-    let room = Room::with(|config| config.ack_wait = Duration::from_millis(600)).await;
+    let room = Room::leasing(Duration::from_millis(600)).await;
     room.stage.plays("f", [Reply::Hold]);
     let id = room.post("f").await;
     room.stage.holds(1).await;
@@ -21,7 +21,7 @@ async fn a_function_that_is_slower_than_the_lease_runs_once() {
 
 #[tokio::test]
 async fn what_a_killed_worker_was_making_is_made_again_once() {
-    let mut room = Room::with(|config| config.ack_wait = Duration::from_secs(1)).await;
+    let mut room = Room::leasing(Duration::from_secs(1)).await;
     room.stage.plays("f", [Reply::Hold]);
     let id = room.post("f").await;
     room.stage.holds(1).await;

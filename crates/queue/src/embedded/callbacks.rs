@@ -6,7 +6,7 @@ use redb::ReadableTable;
 use super::record::Failed;
 use super::writer::Batch;
 use crate::clock::millis;
-use crate::queue::{CallbackVerdict, TakenCallback};
+use crate::work::{CallbackVerdict, Held, Receipt, TakenCallback};
 use crate::{Envelope, InvocationId, format};
 
 pub(super) fn take(batch: &mut Batch<'_, '_>, most: usize) -> Result<Vec<TakenCallback>, Failed> {
@@ -23,7 +23,12 @@ pub(super) fn take(batch: &mut Batch<'_, '_>, most: usize) -> Result<Vec<TakenCa
         match read(batch, call)? {
             Some(callback) => {
                 batch.tables.callbacks_running.insert(call, tries)?;
-                taken.push(TakenCallback { callback, tries });
+                let receipt = Receipt(Held::Disk(callback.id));
+                taken.push(TakenCallback {
+                    callback,
+                    tries,
+                    receipt,
+                });
             }
             // It cannot be posted as it is, and is not thrown away.
             None => drop(batch.tables.callbacks_dead.insert(call, batch.now_ms)?),

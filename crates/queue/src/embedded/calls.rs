@@ -6,12 +6,14 @@ use bytes::Bytes;
 use redb::ReadableTable;
 
 use super::Limits;
-use super::record::{Failed, Record};
+use super::record::Failed;
 use super::sweep::{Forgotten, forget_later};
 use super::writer::Batch;
 use crate::clock::millis;
-use crate::queue::{Accepted, NewCall, Settlement, State, Stored, Taken};
+use crate::queue::{Accepted, NewCall, State};
+use crate::record::Record;
 use crate::settlement::{Counts, Verdict};
+use crate::work::{Form, Held, Receipt, Settlement, Stored, Taken};
 use crate::{Answer, Callback, Error, InvocationId, VERSION, format};
 
 /// The status of a call that its caller cancelled.
@@ -131,7 +133,8 @@ fn begin(batch: &mut Batch<'_, '_>, call: u128, lease: Duration) -> Result<Optio
         age: since(record.accepted_ms.max(record.first_due_ms)),
         waited: since(record.due_ms),
         function: record.function,
-        stored: Stored::Disk(envelope.unwrap_or_default()),
+        stored: Stored(Form::Disk(envelope.unwrap_or_default())),
+        receipt: Receipt(Held::Disk(InvocationId::from_u128(call))),
     }))
 }
 

@@ -5,10 +5,11 @@ use redb::{ReadableTable, ReadableTableMetadata};
 
 use super::Limits;
 use super::calls;
-use super::record::{Failed, Record};
+use super::record::Failed;
 use super::tables::{CALLBACKS, CALLBACKS_DEAD, CALLBACKS_READY, CALLS, DEAD, ENVELOPES, Snapshot};
 use super::writer::Batch;
 use crate::queue::{DeadContent, DeadFilter, DeadLetter, NewCall};
+use crate::record::Record;
 use crate::{DeadId, Envelope, Error, InvocationId, Reason, format};
 
 impl Snapshot {

@@ -41,6 +41,8 @@ pub struct Limits {
     pub result_ttl: Duration,
     /// How long an idempotency key is known.
     pub key_window: Duration,
+    /// How long what was taken is held without a word.
+    pub lease: Duration,
 }
 
 impl Default for Limits {
@@ -50,6 +52,7 @@ impl Default for Limits {
             most_calls_of_a_function: 200_000,
             result_ttl: RESULT_TTL,
             key_window: Duration::from_secs(10 * 60),
+            lease: Duration::from_secs(60),
         }
     }
 }

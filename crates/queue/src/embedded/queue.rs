@@ -4,13 +4,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use redb::{ReadableTable, ReadableTableMetadata};
 
-use super::record::Record;
 use super::tables::{BOOKS, CALLS, READY, RESULTS, RUNNING, Snapshot, WAITING};
 use super::{Embedded, calls, dead};
 use crate::queue::{
     Accepted, Books, CallStatus, DeadContent, DeadFilter, DeadLetter, Depth, NewCall, Queue, State,
 };
-use crate::{Answer, DeadId, Envelope, Error, InvocationId, format, is_queue_name};
+use crate::record::Record;
+use crate::{Answer, DEFAULT_QUEUE, DeadId, Envelope, Error, InvocationId, format, is_queue_name};
 
 /// Most calls that are told of one call id.
 const MOST_OF_A_CALL_ID: usize = 100;
@@ -89,6 +89,10 @@ impl Queue for Embedded {
 
     async fn depths(&self) -> Result<Vec<Depth>, Error> {
         self.look(|snapshot| snapshot.depths(true)).await
+    }
+
+    fn name(&self) -> &str {
+        DEFAULT_QUEUE
     }
 
     /// All queues of this machine are one, whatever functions call theirs.

@@ -6,7 +6,7 @@ use redb::{
 
 /// `format` → the version of the whole store.
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-/// Call → [`Record`](super::record::Record), also for a while after it has ended.
+/// Call → [`Record`](crate::record::Record), also for a while after it has ended.
 pub(super) const CALLS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("calls");
 /// Call → its envelope, as long as it may be made.
 pub(super) const ENVELOPES: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("envelopes");

@@ -7,8 +7,17 @@ use tokio::sync::{broadcast, watch};
 
 use super::{Embedded, callbacks, calls};
 use crate::clock::millis;
-use crate::queue::{CallbackVerdict, Depth, Settlement, State, Taken, TakenCallback, Work};
+use crate::queue::{Depth, State};
+use crate::work::{CallbackVerdict, Held, Receipt, Settlement, Taken, TakenCallback, Work};
 use crate::{Error, InvocationId};
+
+/// The call that is held here; none by a receipt of another store.
+fn call_of(receipt: &Receipt) -> Option<u128> {
+    match receipt.0 {
+        Held::Disk(id) => Some(id.to_u128()),
+        Held::Message(_) | Held::Callback(_) => None,
+    }
+}
 
 #[async_trait]
 impl Work for Embedded {
@@ -18,8 +27,12 @@ impl Work for Embedded {
         Ok(depths)
     }
 
-    async fn take(&self, wishes: &[(String, usize)], lease: Duration) -> Result<Vec<Taken>, Error> {
-        let wishes = wishes.to_vec();
+    fn lease(&self) -> Duration {
+        self.0.limits.lease
+    }
+
+    async fn take(&self, wishes: &[(String, usize)]) -> Result<Vec<Taken>, Error> {
+        let (wishes, lease) = (wishes.to_vec(), self.lease());
         self.0
             .writer
             .write(move |batch| {
@@ -32,8 +45,9 @@ impl Work for Embedded {
             .await
     }
 
-    async fn extend(&self, held: &[(InvocationId, u32)], lease: Duration) -> Result<(), Error> {
-        let held: Vec<u128> = held.iter().map(|(id, _)| id.to_u128()).collect();
+    async fn extend(&self, held: &[Receipt]) -> Result<(), Error> {
+        let lease = self.lease();
+        let held: Vec<u128> = held.iter().filter_map(call_of).collect();
         self.0
             .writer
             .look(move |batch| {
@@ -74,12 +88,13 @@ impl Work for Embedded {
 
     async fn settle_callback(
         &self,
-        id: InvocationId,
+        taken: &TakenCallback,
         verdict: CallbackVerdict,
     ) -> Result<(), Error> {
+        let call = taken.callback.id.to_u128();
         self.0
             .writer
-            .write(move |batch| callbacks::settle(batch, id.to_u128(), verdict))
+            .write(move |batch| callbacks::settle(batch, call, verdict))
             .await
     }
 

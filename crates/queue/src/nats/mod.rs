@@ -1,25 +1,46 @@
-//! The queue on NATS JetStream: so far the side where calls are put in.
+//! The queue on NATS JetStream: for as many gateways and workers as there are.
 
+mod background;
+mod board;
+mod books;
+mod callbacks;
+mod dead;
+mod end;
+mod find;
+mod message;
 mod names;
 mod publish;
+mod queue;
+mod store;
 mod streams;
+mod take;
+mod work;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_nats::connection::State;
+use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::context::{Context, ContextBuilder};
 use async_nats::{Client, ConnectOptions, Event};
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::queue::{Accepted, NewCall};
-use crate::{Error, InvocationId, format};
+use crate::{Clock, InvocationId, SteadyClock};
+use board::Board;
+use books::{Retries, Tally};
+pub(crate) use callbacks::Posting;
+pub(crate) use message::Message;
 use names::Names;
-use publish::Message;
 use streams::StreamError;
+pub(crate) use take::Delivery;
 
-/// When a call may be made, in milliseconds since 1970.
-const DUE: &str = "OF-Due";
+/// Cancellations that a worker may be behind by before it has to look for itself.
+const CANCELLATIONS: usize = 1024;
 /// How long a start waits for the server; it goes on without it.
 const START: Duration = Duration::from_secs(5);
 const FIRST_DELAY: Duration = Duration::from_millis(50);
@@ -40,6 +61,15 @@ pub struct Settings {
     pub most_calls: u64,
     /// Most calls that wait of one function.
     pub most_calls_of_a_function: u64,
+    /// How long a call's end is known, and its answer kept. All programs of a queue have to say the same.
+    pub result_ttl: Duration,
+    /// How long what a worker took is held without a word. All workers of a queue have to say the same.
+    pub lease: Duration,
+}
+
+impl Settings {
+    /// How long what was taken is held where nobody says otherwise.
+    pub const LEASE: Duration = Duration::from_secs(60);
 }
 
 /// What NATS is shown.
@@ -54,6 +84,34 @@ pub enum Login {
     Token(String),
 }
 
+impl Login {
+    /// What is shown where these are the user, and the files of a password and of a token. An end of line at the end of a
+    /// file is not part of what is in it.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or what is given does not make one login.
+    pub fn of(
+        user: Option<&str>,
+        password_file: Option<&Path>,
+        token_file: Option<&Path>,
+    ) -> Result<Self, NatsError> {
+        match (user, password_file, token_file) {
+            (None, None, None) => Ok(Self::None),
+            (Some(user), Some(password), None) => Ok(Self::User(user.to_owned(), read(password)?)),
+            (None, None, Some(token)) => Ok(Self::Token(read(token)?)),
+            _ => Err(NatsError::Login(
+                "a user and the file of a password, or the file of a token".to_owned(),
+            )),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, NatsError> {
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|error| NatsError::Login(format!("{}: {error}", path.display())))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
 /// Why there is no queue on NATS.
 #[derive(Debug, thiserror::Error)]
 pub enum NatsError {
@@ -65,6 +123,9 @@ pub enum NatsError {
         /// The client's words.
         reason: String,
     },
+    /// What the server is to be shown cannot be had.
+    #[error("the login of NATS: {0}")]
+    Login(String),
     /// A stream is there already, and is not ours.
     #[error("{0}")]
     Streams(String),
@@ -79,18 +140,41 @@ struct Inner {
     names: Names,
     client: Client,
     context: Context,
+    clock: Arc<dyn Clock>,
     /// What is wrong with the streams.
     trouble: RwLock<Option<String>>,
+    /// Consumers that were made sure of, by function.
+    consumers: tokio::sync::Mutex<HashMap<String, PullConsumer>>,
+    board: Board,
+    tally: tokio::sync::Mutex<Tally>,
+    retries: tokio::sync::Mutex<Retries>,
+    changed: watch::Sender<u64>,
+    cancelled: broadcast::Sender<InvocationId>,
+    connections: Arc<AtomicU64>,
+    /// What goes on beside; ends with the queue.
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl Nats {
+    /// As [`Nats::connect`], for a worker: it hears of calls, and ends the delays of those that were put off.
+    ///
+    /// # Errors
+    /// As [`Nats::connect`].
+    pub async fn work(settings: Settings) -> Result<Self, NatsError> {
+        let nats = Self::connect(settings).await?;
+        nats.begin_work();
+        Ok(nats)
+    }
+
     /// Connects, and goes on trying for ever where there is no server yet, or no longer. The streams are made where they
     /// are missing.
     ///
     /// # Errors
     /// See [`NatsError`]. A server that is not there is none.
     pub async fn connect(settings: Settings) -> Result<Self, NatsError> {
-        let client = options(&settings).connect(&settings.servers).await;
+        let connections = Arc::new(AtomicU64::new(0));
+        let client = options(&settings, &connections);
+        let client = client.connect(&settings.servers).await;
         let client = client.map_err(|error| NatsError::Address {
             servers: settings.servers.clone(),
             reason: error.to_string(),
@@ -105,6 +189,15 @@ impl Nats {
             settings,
             client,
             context,
+            clock: Arc::new(SteadyClock::default()),
+            consumers: Default::default(),
+            board: Board::default(),
+            tally: Default::default(),
+            retries: Default::default(),
+            changed: watch::Sender::new(0),
+            cancelled: broadcast::Sender::new(CANCELLATIONS),
+            connections,
+            tasks: Mutex::default(),
         }));
         let first = async {
             while nats.0.client.connection_state() != State::Connected {
@@ -125,72 +218,25 @@ impl Nats {
         Ok(nats)
     }
 
-    /// Stores a call; the server has it when this returns, and as many servers as the settings say.
-    ///
-    /// # Errors
-    /// When it is not stored, as far as anybody knows.
-    pub async fn accept(&self, new: NewCall) -> Result<Accepted, Error> {
-        let key = new.idempotency.map(|key| hex(&key));
-        let secret = new.call.id;
-        let id = key.unwrap_or_else(|| secret.to_string());
-        let mut envelope = format::encode_call(&new.call);
-        let delayed = !new.delay.is_zero();
-        let subject = match delayed {
-            true => self.0.names.delayed_subject(),
-            false => self.0.names.subject(&new.call.function),
-        };
-        if delayed {
-            let after = u64::try_from(new.delay.as_millis()).unwrap_or(u64::MAX);
-            envelope.push(DUE, new.call.accepted_ms.saturating_add(after));
-        }
-        let message = Message {
-            subject,
-            id,
-            envelope,
-        };
-        let ack = self.publish(&message).await?;
-        let secret = match ack.duplicate {
-            // Where it is gone already it was made already, and nobody can be told of it by this id.
-            true => self
-                .secret_of(delayed, ack.sequence)
-                .await?
-                .unwrap_or(secret),
-            false => secret,
-        };
-        Ok(Accepted {
-            id: InvocationId::at(ack.sequence, delayed, secret),
-            duplicate: ack.duplicate,
-        })
-    }
-
-    /// The random part of the id of a call that is stored.
-    async fn secret_of(&self, delayed: bool, sequence: u64) -> Result<Option<InvocationId>, Error> {
-        let names = &self.0.names;
-        let stream = if delayed {
-            names.delayed()
-        } else {
-            names.calls()
-        };
-        let unavailable = |error: String| Error::Unavailable(error);
-        let stream = self.0.context.get_stream_no_info(stream).await;
-        let stream = stream.map_err(|error| unavailable(error.to_string()))?;
-        let Ok(message) = stream.direct_get(sequence).await else {
-            return Ok(None);
-        };
-        let id = message.headers.get("OF-Id").map(|id| id.as_str().parse());
-        Ok(id.and_then(Result::ok))
-    }
-
-    /// Why it cannot be used just now; `None` when it can.
+    /// How often it was connected again.
     #[must_use]
-    pub fn trouble(&self) -> Option<String> {
-        match self.0.client.connection_state() {
-            State::Connected => {
-                let trouble = self.0.trouble.read();
-                trouble.unwrap_or_else(PoisonError::into_inner).clone()
-            }
-            _ => Some("there is no connection to NATS".to_owned()),
-        }
+    pub fn reconnects(&self) -> u64 {
+        let connections = self.0.connections.load(Ordering::Relaxed);
+        connections.saturating_sub(1)
+    }
+
+    fn now(&self) -> u64 {
+        self.0.clock.now_ms()
+    }
+
+    /// Tells who waits for it that something may have become possible to take.
+    fn tick(&self) {
+        self.0.changed.send_modify(|version| *version += 1);
+    }
+
+    fn wrong_with_streams(&self) -> Option<String> {
+        let trouble = self.0.trouble.read();
+        trouble.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Looks at the streams until they are as they have to be.
@@ -225,7 +271,8 @@ impl Nats {
     }
 }
 
-fn options(settings: &Settings) -> ConnectOptions {
+fn options(settings: &Settings, connections: &Arc<AtomicU64>) -> ConnectOptions {
+    let connections = Arc::clone(connections);
     let options = match settings.login.clone() {
         Login::None => ConnectOptions::new(),
         Login::User(user, password) => ConnectOptions::with_user_and_password(user, password),
@@ -240,15 +287,16 @@ fn options(settings: &Settings) -> ConnectOptions {
             (FIRST_DELAY * 2u32.saturating_pow(doubled)).min(LONGEST_DELAY)
         })
         .ping_interval(Duration::from_secs(10))
-        .event_callback(|event| async move {
-            match event {
-                Event::Connected => tracing::info!("connected to NATS"),
-                Event::Disconnected => tracing::warn!("the connection to NATS is lost"),
-                event => tracing::warn!(%event, "NATS"),
+        .event_callback(move |event| {
+            if event == Event::Connected {
+                connections.fetch_add(1, Ordering::Relaxed);
+            }
+            async move {
+                match event {
+                    Event::Connected => tracing::info!("connected to NATS"),
+                    Event::Disconnected => tracing::warn!("the connection to NATS is lost"),
+                    event => tracing::warn!(%event, "NATS"),
+                }
             }
         })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

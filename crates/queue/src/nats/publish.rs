@@ -24,13 +24,13 @@ const LOOK: Duration = Duration::from_millis(20);
 const MESSAGE_ID: &str = "Nats-Msg-Id";
 
 /// A message, ready to be sent again and again under the same name.
-pub(super) struct Message {
+pub(super) struct Draft {
     pub(super) subject: String,
     pub(super) id: String,
     pub(super) envelope: Envelope,
 }
 
-impl Message {
+impl Draft {
     fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.envelope.headers {
@@ -45,8 +45,13 @@ impl Message {
     }
 }
 
+/// The subject's last message has to be this one, or there must be none (0), or it is not stored.
+const EXPECTED: &str = "Nats-Expected-Last-Subject-Sequence";
+
 /// What to do after an attempt that failed.
 enum Failed {
+    /// Something else was stored under this subject first.
+    Late,
     /// It may have been stored, or can be soon.
     Again(String),
     /// There is no such stream.
@@ -58,7 +63,30 @@ enum Failed {
 impl Nats {
     /// Has a message stored. An attempt of which nothing was heard is made again under the same name, so that it is stored
     /// once; after three, or ten seconds, nobody knows.
-    pub(super) async fn publish(&self, message: &Message) -> Result<PublishAck, Error> {
+    pub(super) async fn publish(&self, message: &Draft) -> Result<PublishAck, Error> {
+        let stored = self.publish_or_late(message).await?;
+        stored.ok_or_else(|| Error::Unavailable("somebody else was first".to_owned()))
+    }
+
+    /// Has a message stored if its subject's last one is still that of `last`, or, with 0, if there is none. The place it
+    /// has now; `None` where somebody else was first.
+    pub(super) async fn publish_after(
+        &self,
+        last: u64,
+        stream: &str,
+        mut message: Draft,
+    ) -> Result<Option<u64>, Error> {
+        message.envelope.push(EXPECTED, last);
+        if let Some(ack) = self.publish_or_late(&message).await? {
+            return Ok(Some(ack.sequence));
+        }
+        // Or it was this very message, of whose storing nothing was heard.
+        let stored = self.last_of(stream, &message.subject).await?;
+        let ours = stored.filter(|kept| kept.message_id.as_ref() == Some(&message.id));
+        Ok(ours.map(|kept| kept.sequence))
+    }
+
+    async fn publish_or_late(&self, message: &Draft) -> Result<Option<PublishAck>, Error> {
         let deadline = Instant::now() + PATIENCE;
         let mut words = "there is no connection to NATS".to_owned();
         for _ in 0..MOST_ATTEMPTS {
@@ -66,11 +94,17 @@ impl Nats {
                 break;
             }
             match self.attempt(message, deadline).await {
-                Ok(ack) => return Ok(ack),
+                Ok(ack) => return Ok(Some(ack)),
+                Err(Failed::Late) => return Ok(None),
                 Err(Failed::Final(error)) => return Err(error),
                 Err(Failed::Again(reason)) => words = reason,
                 Err(Failed::NoStream) => {
                     words = "there is no stream for it".to_owned();
+                    let subject = message.subject.as_str();
+                    tracing::error!(
+                        subject,
+                        "a stream is gone, with all that it held; it is made again"
+                    );
                     self.ensure_streams().await.map_err(Error::Unavailable)?;
                 }
             }
@@ -78,7 +112,22 @@ impl Nats {
         Err(Error::Unavailable(words))
     }
 
-    async fn attempt(&self, message: &Message, deadline: Instant) -> Result<PublishAck, Failed> {
+    /// Refuses what a message cannot hold, with what will be told beside it later on.
+    pub(super) fn fits(&self, draft: &Draft) -> Result<(), Error> {
+        let pairs = draft.envelope.headers.iter();
+        let head: usize = pairs
+            .map(|(name, value)| name.len() + value.len() + 4)
+            .sum();
+        let whole = head + draft.envelope.payload.len();
+        // Before the first connection nobody knows; the server will say.
+        let known = self.0.client.server_info().max_payload > 0;
+        match known && whole > self.most_bytes() {
+            true => Err(too_large(draft)),
+            false => Ok(()),
+        }
+    }
+
+    async fn attempt(&self, message: &Draft, deadline: Instant) -> Result<PublishAck, Failed> {
         let subject = message.subject.clone();
         let sent = async {
             let context = &self.0.context;
@@ -92,9 +141,10 @@ impl Nats {
         }
     }
 
-    fn failed(&self, error: &PublishError, message: &Message) -> Failed {
+    fn failed(&self, error: &PublishError, message: &Draft) -> Failed {
         match error.kind() {
             PublishErrorKind::StreamNotFound => Failed::NoStream,
+            PublishErrorKind::WrongLastSequence => Failed::Late,
             PublishErrorKind::MaxPayloadExceeded => Failed::Final(too_large(message)),
             PublishErrorKind::Other => match refusal(error) {
                 Some(refusal) => self.refused(refusal, message),
@@ -105,12 +155,14 @@ impl Nats {
     }
 
     /// What the server's refusal means (its codes are in its source, `server/errors.json`).
-    fn refused(&self, refusal: &jetstream::Error, message: &Message) -> Failed {
+    fn refused(&self, refusal: &jetstream::Error, message: &Draft) -> Failed {
         const STORE_FAILED: u64 = 10077;
         const MESSAGE_TOO_LARGE: u64 = 10054;
+        const WRONG_LAST: u64 = 10071;
         let settings = &self.0.settings;
         let words = refusal.to_string();
         match refusal.error_code().0 {
+            WRONG_LAST => Failed::Late,
             MESSAGE_TOO_LARGE => Failed::Final(too_large(message)),
             STORE_FAILED if words.contains("per subject") => {
                 Failed::Final(Error::FunctionFull(settings.most_calls_of_a_function))
@@ -135,6 +187,6 @@ fn refusal(error: &PublishError) -> Option<&jetstream::Error> {
     error.source()?.downcast_ref()
 }
 
-fn too_large(message: &Message) -> Error {
+fn too_large(message: &Draft) -> Error {
     Error::TooLarge(message.envelope.payload.len() as u64)
 }

@@ -10,6 +10,12 @@ use super::names::Names;
 
 const DEAD_AGE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 const DEAD_BYTES: i64 = 2 * 1024 * 1024 * 1024;
+pub(super) const MOST_CALLBACKS: i64 = 200_000;
+const CALLBACK_BYTES: i64 = 2 * 1024 * 1024 * 1024;
+const MOST_ENDS: i64 = 1_000_000;
+const END_BYTES: i64 = 2 * 1024 * 1024 * 1024;
+/// How long is known what went before an attempt, and that a call was cancelled: as long as a call lives, and more.
+const KNOWN: Duration = Duration::from_secs(48 * 60 * 60);
 /// How long NATS knows the id of a message: an idempotency key's time.
 const DUPLICATES: Duration = Duration::from_secs(10 * 60);
 
@@ -37,7 +43,7 @@ pub(super) enum StreamError {
 }
 
 /// Every stream of a queue as it has to be.
-fn wanted(names: &Names, settings: &Settings) -> [Config; 3] {
+fn wanted(names: &Names, settings: &Settings) -> Vec<Config> {
     let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let common = Config {
         storage: StorageType::File,
@@ -76,9 +82,45 @@ fn wanted(names: &Names, settings: &Settings) -> [Config; 3] {
         discard: DiscardPolicy::Old,
         max_age: DEAD_AGE,
         max_bytes: DEAD_BYTES,
-        ..common
+        ..common.clone()
     };
-    [calls, delayed, dead]
+    let callbacks = Config {
+        name: Names::callbacks(),
+        subjects: vec!["openfaas.callback.*".to_owned()],
+        retention: RetentionPolicy::WorkQueue,
+        discard: DiscardPolicy::New,
+        max_messages: MOST_CALLBACKS,
+        max_bytes: CALLBACK_BYTES,
+        ..common.clone()
+    };
+    let bucket = |name: String, subjects: String| Config {
+        name,
+        subjects: vec![subjects],
+        max_messages_per_subject: 1,
+        discard: DiscardPolicy::New,
+        allow_rollup: true,
+        ..common.clone()
+    };
+    let ends = Config {
+        max_age: settings.result_ttl,
+        max_messages: MOST_ENDS,
+        max_bytes: END_BYTES,
+        // An end that is pushed out is not known any more, and counted all the same.
+        discard: DiscardPolicy::Old,
+        ..bucket(names.ends(), names.end_subject(">"))
+    };
+    let attempts = Config {
+        max_age: KNOWN,
+        ..bucket(names.attempts(), names.attempt_subject(">"))
+    };
+    let cancels = Config {
+        max_age: KNOWN,
+        ..bucket(names.cancels(), names.cancel_subject(">"))
+    };
+    let counts = bucket(Names::counts(), "$KV.OF_books.>".to_owned());
+    vec![
+        calls, delayed, dead, callbacks, ends, attempts, cancels, counts,
+    ]
 }
 
 /// Sees to it that every stream of a queue is there and as it has to be.

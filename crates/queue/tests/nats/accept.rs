@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use faas_queue::nats::{Login, NatsError};
-use faas_queue::{Envelope, Error, Nats, format};
+use faas_queue::{Envelope, Error, Nats, Queue, format};
 use futures_util::future::join_all;
 
 use crate::server::Server;

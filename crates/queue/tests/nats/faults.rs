@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use faas_queue::{Error, Nats};
+use faas_queue::{Error, Nats, Queue};
 
 use crate::proxy::Proxy;
 use crate::server::Server;

@@ -29,6 +29,8 @@ pub(crate) fn settings(servers: &str) -> Settings {
         replicas: 1,
         most_calls: 1_000_000,
         most_calls_of_a_function: 200_000,
+        result_ttl: Duration::from_secs(3600),
+        lease: Duration::from_secs(60),
     }
 }
 

@@ -104,7 +104,7 @@ impl Server {
 
 /// A port that nobody else is given as long as the socket lives: bound, so that it can be listened on again and again. Not
 /// one that the system gives to connections: a client that looks for a server there could find itself.
-fn reserved() -> (SocketAddr, TcpSocket) {
+pub(crate) fn reserved() -> (SocketAddr, TcpSocket) {
     loop {
         let address = SocketAddr::from(([127, 0, 0, 1], fastrand::u16(15_000..30_000)));
         let socket = TcpSocket::new_v4().unwrap();

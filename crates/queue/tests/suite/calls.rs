@@ -97,7 +97,17 @@ async fn no_more_is_taken_than_asked_for_and_of_no_other_function(backend: impl 
     ] {
         accept(queue, call(function)).await;
     }
-    let waiting = queue.waiting().await.unwrap();
+    // On NATS word of a call comes after it was accepted.
+    let waiting = soon("word of the calls", async {
+        loop {
+            let waiting = queue.waiting().await.unwrap();
+            if waiting.iter().map(|depth| depth.waiting).sum::<u64>() >= 5 {
+                return waiting;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
     assert_eq!(
         (
             waiting.len(),
@@ -113,7 +123,7 @@ async fn no_more_is_taken_than_asked_for_and_of_no_other_function(backend: impl 
         ("f.openfaas-fn2".to_owned(), 1),
         ("none".to_owned(), 1),
     ];
-    assert_eq!(queue.take(&both, LEASE).await.unwrap().len(), 2);
+    assert_eq!(queue.take(&both).await.unwrap().len(), 2);
     let depths = queue.depths().await.unwrap();
     let f = depths
         .iter()
@@ -161,12 +171,7 @@ async fn what_was_not_begun_goes_back_unharmed(backend: impl Backend) {
 async fn a_lease_that_ends_gives_the_call_to_another_and_one_end_counts(backend: impl Backend) {
     let queue = backend.queue();
     let id = accept_one(queue).await.id;
-    let wish = [(FUNCTION.to_owned(), 1)];
-    let first = queue
-        .take(&wish, Duration::from_millis(50))
-        .await
-        .unwrap()
-        .remove(0);
+    let first = take_one(queue).await;
     let second = take_one(queue).await;
     assert_eq!((second.id, second.delivery), (id, 2));
 
@@ -183,13 +188,11 @@ async fn a_lease_that_ends_gives_the_call_to_another_and_one_end_counts(backend:
 async fn a_lease_that_is_extended_does_not_end(backend: impl Backend) {
     let queue = backend.queue();
     accept_one(queue).await;
-    let lease = Duration::from_secs(2);
-    let wish = [(FUNCTION.to_owned(), 1)];
-    let taken = queue.take(&wish, lease).await.unwrap().remove(0);
-    let until = now_ms() + 5000;
+    let taken = take_one(queue).await;
+    let until = now_ms() + 2 * LEASE.as_millis() as u64;
     while now_ms() < until {
         queue
-            .extend(&[(taken.id, taken.delivery)], lease)
+            .extend(std::slice::from_ref(&taken.receipt))
             .await
             .unwrap();
         assert!(take(queue, FUNCTION, 1).await.is_empty());
@@ -249,8 +252,14 @@ async fn a_call_cancelled_while_running_is_not_made_again(mut backend: impl Back
     take_one(backend.queue()).await;
     assert!(backend.queue().cancel(id).await.unwrap());
     backend.restart().await;
-    assert!(take(backend.queue(), FUNCTION, 1).await.is_empty());
-    assert_eq!(state(backend.queue(), id).await, State::Cancelled);
+    // Where several may work, who is gone is believed dead when the lease ends.
+    soon("the cancelled call to end", async {
+        while state(backend.queue(), id).await != State::Cancelled {
+            assert!(take(backend.queue(), FUNCTION, 1).await.is_empty());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
     assert_eq!(books(backend.queue()).await.cancelled, 1);
 }
 
@@ -319,7 +328,8 @@ async fn the_books_balance_through_everything(mut backend: impl Backend) {
     assert_eq!(books(queue).await, expected);
     backend.restart().await;
     let books = books(backend.queue()).await;
-    assert_eq!((books.accepted, books.waiting, books.running), (7, 3, 0));
+    // Where several may work, what ran is held until the lease ends.
+    assert_eq!((books.accepted, books.waiting + books.running), (7, 3));
 }
 
 async fn somebody_waiting_hears_of_a_call(backend: impl Backend) {

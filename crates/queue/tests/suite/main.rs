@@ -10,4 +10,9 @@ mod callbacks;
 mod calls;
 mod dead_letters;
 mod disk;
+#[path = "../nats/server.rs"]
+#[allow(dead_code, reason = "another suite uses all of it")]
+mod server;
 mod support;
+
+use support::soon;

@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use faas_queue::embedded::Limits;
+use faas_queue::nats::{Login, Settings};
 use faas_queue::{
-    Accepted, Answer, Books, Embedded, InvocationId, NewCall, Queue, QueuedCall, Settlement, State,
-    Taken, Verdict, Work,
+    Accepted, Answer, Books, Embedded, InvocationId, Nats, NewCall, Queue, QueuedCall, Settlement,
+    State, Taken, TakenCallback, Verdict, Work,
 };
 use tempfile::TempDir;
 
-pub(crate) const LEASE: Duration = Duration::from_secs(60);
+use crate::server::Server;
+
+pub(crate) const LEASE: Duration = Duration::from_secs(3);
 pub(crate) const FUNCTION: &str = "f.openfaas-fn";
 
 /// A back-end with nothing in it.
@@ -23,7 +26,11 @@ pub(crate) trait Backend: Sized {
     async fn restart(&mut self);
 
     async fn start() -> Self {
-        Self::with(Limits::default()).await
+        let limits = Limits {
+            lease: LEASE,
+            ..Limits::default()
+        };
+        Self::with(limits).await
     }
 }
 
@@ -108,13 +115,10 @@ pub(crate) fn new(call: QueuedCall) -> NewCall {
 
 /// Accepts a call and gives it as it was.
 pub(crate) async fn accept(queue: &dyn Work, call: QueuedCall) -> QueuedCall {
-    let accepted = queue.accept(new(call.clone())).await.unwrap();
-    let first = Accepted {
-        id: call.id,
-        duplicate: false,
-    };
-    assert_eq!(accepted, first);
-    call
+    let Accepted { id, duplicate } = queue.accept(new(call.clone())).await.unwrap();
+    assert!(!duplicate);
+    // It is the queue that names a call: on NATS by its place.
+    QueuedCall { id, ..call }
 }
 
 pub(crate) async fn accept_one(queue: &dyn Work) -> QueuedCall {
@@ -123,10 +127,7 @@ pub(crate) async fn accept_one(queue: &dyn Work) -> QueuedCall {
 
 /// Takes what is due of a function.
 pub(crate) async fn take(queue: &dyn Work, function: &str, most: usize) -> Vec<Taken> {
-    queue
-        .take(&[(function.to_owned(), most)], LEASE)
-        .await
-        .unwrap()
+    queue.take(&[(function.to_owned(), most)]).await.unwrap()
 }
 
 /// Takes one call, once it is due.
@@ -134,6 +135,19 @@ pub(crate) async fn take_one(queue: &dyn Work) -> Taken {
     soon("a call to be due", async {
         loop {
             if let Some(taken) = take(queue, FUNCTION, 1).await.pop() {
+                return taken;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+}
+
+/// Takes one callback, once it is due.
+pub(crate) async fn take_callback(queue: &dyn Work) -> TakenCallback {
+    soon("a callback to be due", async {
+        loop {
+            if let Some(taken) = queue.take_callbacks(1).await.unwrap().pop() {
                 return taken;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -177,6 +191,44 @@ pub(crate) async fn books(queue: &dyn Queue) -> Books {
     books
 }
 
+/// A queue on a server of its own. Who works with it begins anew; the server goes on.
+pub(crate) struct Stream {
+    _server: Server,
+    settings: Settings,
+    queue: Option<Nats>,
+}
+
+impl Backend for Stream {
+    async fn with(limits: Limits) -> Self {
+        let server = Server::start().await;
+        let settings = Settings {
+            servers: server.at(),
+            login: Login::None,
+            queue: "faas-request".into(),
+            replicas: 1,
+            most_calls: limits.most_calls,
+            most_calls_of_a_function: limits.most_calls_of_a_function,
+            result_ttl: limits.result_ttl,
+            lease: limits.lease,
+        };
+        let queue = Nats::work(settings.clone()).await.unwrap();
+        Self {
+            _server: server,
+            settings,
+            queue: Some(queue),
+        }
+    }
+
+    fn queue(&self) -> &dyn Work {
+        self.queue.as_ref().unwrap()
+    }
+
+    async fn restart(&mut self) {
+        drop(self.queue.take());
+        self.queue = Some(Nats::work(self.settings.clone()).await.unwrap());
+    }
+}
+
 /// Every case as a test of every back-end.
 macro_rules! of_every_backend {
     ($($case:ident),* $(,)?) => {
@@ -184,6 +236,13 @@ macro_rules! of_every_backend {
             $(#[tokio::test]
             async fn $case() {
                 super::$case(<crate::support::Disk as crate::support::Backend>::start().await).await;
+            })*
+        }
+
+        mod on_nats {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(<crate::support::Stream as crate::support::Backend>::start().await).await;
             })*
         }
     };

@@ -14,8 +14,6 @@ use tempfile::TempDir;
 
 use super::{Answer as Response, Deployed, Fake, TestGateway, config};
 
-const LEASE: Duration = Duration::from_secs(60);
-
 pub(crate) struct Queued {
     pub(crate) fake: Fake,
     pub(crate) gateway: TestGateway,
@@ -79,7 +77,7 @@ impl Queued {
 
     async fn take_some(&self, function: &str, most: usize) -> Vec<Taken> {
         let wish = (format!("{function}.openfaas-fn"), most);
-        self.queue.take(&[wish], LEASE).await.unwrap()
+        self.queue.take(&[wish]).await.unwrap()
     }
 
     pub(crate) async fn state(&self, id: InvocationId) -> State {

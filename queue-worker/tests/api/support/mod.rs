@@ -47,22 +47,37 @@ pub(crate) struct Room {
 
 struct Running {
     stop: oneshot::Sender<()>,
-    /// Closed when the worker has heard of it.
-    heard: oneshot::Receiver<()>,
-    worker: JoinHandle<()>,
+    /// Ends when the worker was told.
+    told: oneshot::Receiver<()>,
+    task: JoinHandle<()>,
 }
 
 impl Room {
     /// Nobody works yet.
     pub(crate) async fn empty() -> Self {
+        Self::of(Limits::default()).await
+    }
+
+    async fn of(limits: Limits) -> Self {
         let directory = tempfile::tempdir().unwrap();
         Self {
             stage: Stage::start().await,
-            queue: Embedded::open(directory.path(), Limits::default()).unwrap(),
+            queue: Embedded::open(directory.path(), limits).unwrap(),
             series: Registry::new(),
             directory,
             worker: None,
         }
+    }
+
+    /// With a worker, which is believed dead when nothing was heard of it for so long.
+    pub(crate) async fn leasing(lease: Duration) -> Self {
+        let mut room = Self::of(Limits {
+            lease,
+            ..Limits::default()
+        })
+        .await;
+        room.work(|_| ());
+        room
     }
 
     /// With a worker whose settings are quick, and as the test says.
@@ -88,31 +103,29 @@ impl Room {
         self.series = Registry::new();
         let worker = Worker::new(config, Arc::new(self.queue.clone()), &self.series).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let (hears, heard) = oneshot::channel::<()>();
-        let worker = tokio::spawn(worker.run(async {
-            drop(stopped.await);
-            drop(hears);
+        let (hears, told) = oneshot::channel();
+        let task = tokio::spawn(worker.run(async {
+            let _ = stopped.await;
+            let _ = hears.send(());
         }));
-        self.worker = Some(Running {
-            stop,
-            heard,
-            worker,
-        });
+        self.worker = Some(Running { stop, told, task });
     }
 
     /// Ends the worker from one moment to the next, as `kill -9` does.
     pub(crate) async fn kill(&mut self) {
         let running = self.worker.take().unwrap();
-        running.worker.abort();
-        assert!(running.worker.await.unwrap_err().is_cancelled());
+        running.task.abort();
+        assert!(running.task.await.unwrap_err().is_cancelled());
     }
 
-    /// Tells the worker to stop, until it has heard it; what it returns ends with the worker.
+    /// Tells the worker to stop; what it returns ends with the worker.
     pub(crate) async fn stop(&mut self) -> JoinHandle<()> {
         let running = self.worker.take().unwrap();
         drop(running.stop);
-        let _ = running.heard.await;
-        running.worker
+        soon("the worker to hear of it", running.told)
+            .await
+            .unwrap();
+        running.task
     }
 
     /// Accepts a call.

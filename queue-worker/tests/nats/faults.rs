@@ -1,0 +1,174 @@
+//! What goes wrong: processes die, the server dies, there is no more room. What was accepted ran, and the books balance.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use reqwest::StatusCode;
+
+use crate::processes::Process;
+use crate::stack::Stack;
+use crate::until;
+
+const LEASE: Duration = Duration::from_secs(2);
+
+/// Posts so many calls, one after the other, whatever happens meanwhile; the ids of those that were accepted.
+async fn post_all(stack: &Stack, calls: usize, pause: Duration) -> Vec<String> {
+    let mut accepted = Vec::new();
+    for _ in 0..calls {
+        accepted.extend(stack.post("f", &[]).await.ok());
+        tokio::time::sleep(pause).await;
+    }
+    accepted
+}
+
+/// Checks that every accepted call ran; how many ran more than once.
+fn all_ran(stack: &Stack, accepted: &[String]) -> usize {
+    let times = stack.functions.times();
+    let lost: Vec<_> = accepted
+        .iter()
+        .filter(|id| !times.contains_key(*id))
+        .collect();
+    assert!(lost.is_empty(), "accepted, and never ran: {lost:?}");
+    accepted.iter().filter(|id| times[*id] > 1).count()
+}
+
+#[tokio::test]
+async fn what_a_killed_worker_was_making_is_made_again_once_its_lease_ended() {
+    let mut stack = Stack::start("2s").await;
+    stack.functions.plays("f", Duration::from_secs(600), 200);
+    let callback = stack.functions.url("/callback");
+    let id = stack.accepted("f", &[("x-callback-url", &callback)]).await;
+    until("the call to run", async || {
+        stack.functions.runs().len() == 1
+    })
+    .await;
+    stack.worker.as_mut().unwrap().kill();
+    stack.functions.plays("f", Duration::ZERO, 200);
+    let killed = Instant::now();
+    stack.begin_worker();
+    stack.stands(&id, "succeeded").await;
+    let runs = stack.functions.runs();
+    assert_eq!(runs.len(), 2);
+    let after = runs[1].at - killed;
+    assert!(after < LEASE + Duration::from_secs(2), "{after:?}");
+    until("the callback", async || {
+        !stack.functions.callbacks().is_empty()
+    })
+    .await;
+    stack.settled().await;
+    assert_eq!(stack.functions.callbacks().len(), 1);
+}
+
+#[tokio::test]
+async fn a_function_that_is_slower_than_the_lease_runs_once() {
+    let stack = Stack::start("2s").await;
+    // A second worker would be given what the first one lost.
+    let _second = Process::worker(&[
+        ("nats_host", "127.0.0.1".to_owned()),
+        ("nats_port", stack.nats.address.port().to_string()),
+        ("gateway_url", stack.url("")),
+        ("ack_wait", "2s".to_owned()),
+        ("metrics_port", "0".to_owned()),
+    ]);
+    stack.functions.plays("f", LEASE * 4, 200);
+    let id = stack.accepted("f", &[]).await;
+    stack.stands(&id, "succeeded").await;
+    assert_eq!(stack.functions.runs().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_9_of_nats_loses_no_call_that_was_accepted() {
+    let mut stack = Stack::start("5s").await;
+    stack.functions.plays("f", Duration::from_millis(20), 200);
+    let mut accepted = Vec::new();
+    for _ in 0..3 {
+        accepted.extend(post_all(&stack, 100, Duration::from_millis(5)).await);
+        stack.nats.kill();
+        let refused = stack.post("f", &[]).await;
+        assert_eq!(refused, Err(Some(StatusCode::SERVICE_UNAVAILABLE)));
+        stack.nats.begin().await;
+        accepted.push(stack.accepted("f", &[]).await);
+    }
+    let books = stack.settled().await;
+    let twice = all_ran(&stack, &accepted);
+    println!(
+        "{} accepted, {twice} of them ran twice; {books}",
+        accepted.len()
+    );
+    // What runs when the server dies is settled later all the same; only its end's storing may be in doubt.
+    assert!(twice <= 3 * 50, "{twice}");
+    assert_eq!(books["succeeded"], books["accepted"], "{books}");
+}
+
+#[tokio::test]
+async fn a_full_queue_takes_exactly_what_it_may_and_loses_none_of_it() {
+    let further = [("async_max_messages", "100")];
+    let mut stack = Stack::idle(crate::server::Server::start().await, "60s", &further).await;
+    let posts = join_all((0..150).map(|_| stack.post("f", &[]))).await;
+    let accepted: Vec<String> = posts.iter().filter_map(|post| post.clone().ok()).collect();
+    let full = posts
+        .iter()
+        .filter(|post| **post == Err(Some(StatusCode::SERVICE_UNAVAILABLE)));
+    assert_eq!((accepted.len(), full.count()), (100, 50));
+    stack.begin_worker();
+    let books = stack.settled().await;
+    assert_eq!(books["succeeded"], 100, "{books}");
+    assert_eq!(all_ran(&stack, &accepted), 0);
+    assert_eq!(stack.functions.runs().len(), 100);
+}
+
+#[tokio::test]
+async fn a_deleted_stream_is_made_again_and_worked_off() {
+    let stack = Stack::start("60s").await;
+    let id = stack.accepted("f", &[]).await;
+    stack.stands(&id, "succeeded").await;
+    let jetstream = stack.nats.look().await;
+    jetstream.delete_stream("OF_faas-request").await.unwrap();
+    let again = stack.accepted("f", &[]).await;
+    until("the call to run", async || {
+        stack.functions.times().contains_key(&again)
+    })
+    .await;
+}
+
+/// Kills one after the other at random while calls are posted. The soak of Shows 2, scaled down.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_is_killed_every_accepted_call_runs() {
+    let mut stack = Stack::start("2s").await;
+    stack.functions.plays("f", Duration::from_millis(10), 200);
+    let mut accepted = Vec::new();
+    let mut killed = [0; 3];
+    for round in 0..9 {
+        accepted.extend(post_all(&stack, 60, Duration::from_millis(2)).await);
+        let which = match round {
+            0..3 => round,
+            _ => fastrand::usize(..3),
+        };
+        killed[which] += 1;
+        match which {
+            0 => {
+                stack.worker.as_mut().unwrap().kill();
+                stack.begin_worker();
+            }
+            1 => {
+                stack.gateway.kill();
+                stack.begin_gateway();
+                stack.gateway_answers().await;
+            }
+            _ => {
+                stack.nats.kill();
+                stack.nats.begin().await;
+            }
+        }
+    }
+    let books = stack.settled().await;
+    let twice = all_ran(&stack, &accepted);
+    let different: HashSet<&String> = accepted.iter().collect();
+    println!(
+        "{} accepted, {twice} ran twice, killed (worker, gateway, NATS): {killed:?}; {books}",
+        different.len()
+    );
+    assert!(accepted.len() > 300, "{}", accepted.len());
+    assert_eq!(books["dead"], 0, "{books}");
+}

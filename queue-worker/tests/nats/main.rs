@@ -1,0 +1,36 @@
+//! The whole of it as processes of their own: a gateway, the worker's program, and a NATS server, all of which the tests
+//! kill and start again. Needs `nats-server`. What ran is written down here, outside of all of them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
+
+mod faults;
+mod functions;
+mod journey;
+mod processes;
+#[path = "../../../crates/queue/tests/nats/server.rs"]
+#[allow(dead_code, reason = "another suite uses all of it")]
+mod server;
+mod stack;
+
+use std::time::Duration;
+
+/// Fails a test that waits for something that never comes.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(Duration::from_secs(60), future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited in vain for {what}"),
+    }
+}
+
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    soon(what, async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}

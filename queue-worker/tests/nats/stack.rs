@@ -1,0 +1,237 @@
+//! NATS, a gateway and a worker, before functions that write down what they ran.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use reqwest::{Client, StatusCode};
+use serde_json::Value;
+use tokio::net::TcpSocket;
+
+use crate::functions::Functions;
+use crate::processes::Process;
+use crate::server::{Server, reserved};
+use crate::until;
+
+/// A port that stays ours while the process that listens on it comes and goes.
+struct Port(
+    SocketAddr,
+    #[expect(dead_code, reason = "it keeps the port")] TcpSocket,
+);
+
+impl Port {
+    fn reserved() -> Self {
+        let (address, socket) = reserved();
+        Self(address, socket)
+    }
+
+    fn text(&self) -> String {
+        self.0.port().to_string()
+    }
+}
+
+pub(crate) struct Stack {
+    pub(crate) nats: Server,
+    pub(crate) functions: Functions,
+    pub(crate) gateway: Process,
+    pub(crate) worker: Option<Process>,
+    public: Port,
+    looks: Port,
+    worker_looks: Port,
+    http: Client,
+    lease: String,
+    further: Vec<(&'static str, String)>,
+}
+
+impl Stack {
+    /// All of it; what a worker holds is believed lost after `lease`.
+    pub(crate) async fn start(lease: &str) -> Self {
+        Self::with(lease, &[]).await
+    }
+
+    /// All of it, with further variables for gateway and worker.
+    pub(crate) async fn with(lease: &str, further: &[(&'static str, &str)]) -> Self {
+        let mut stack = Self::idle(Server::start().await, lease, further).await;
+        stack.begin_worker();
+        stack
+    }
+
+    /// No worker yet.
+    pub(crate) async fn idle(nats: Server, lease: &str, further: &[(&'static str, &str)]) -> Self {
+        let functions = Functions::start().await;
+        let further = further
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()));
+        let further: Vec<_> = further.collect();
+        let [public, looks, worker_looks] = [(); 3].map(|()| Port::reserved());
+        let variables = gateway(&nats, &functions, &public, &looks, &further);
+        let stack = Self {
+            gateway: Process::gateway(&variables),
+            worker: None,
+            nats,
+            functions,
+            public,
+            looks,
+            worker_looks,
+            http: Client::new(),
+            lease: lease.to_owned(),
+            further,
+        };
+        stack.gateway_answers().await;
+        stack
+    }
+
+    pub(crate) fn begin_gateway(&mut self) {
+        let Self {
+            nats,
+            functions,
+            public,
+            looks,
+            further,
+            ..
+        } = self;
+        self.gateway = Process::gateway(&gateway(nats, functions, public, looks, further));
+    }
+
+    pub(crate) fn begin_worker(&mut self) {
+        self.worker = Some(self.another_worker());
+    }
+
+    /// One more, with a port of its own.
+    pub(crate) fn another_worker(&self) -> Process {
+        let mut variables = vec![
+            ("nats_host", "127.0.0.1".to_owned()),
+            ("nats_port", self.nats.address.port().to_string()),
+            ("gateway_url", format!("http://{}", self.public.0)),
+            ("ack_wait", self.lease.clone()),
+            ("initial_retry_wait", "500ms".to_owned()),
+            ("metrics_port", self.worker_looks.text()),
+        ];
+        variables.extend(self.further.iter().cloned());
+        Process::worker(&variables)
+    }
+
+    /// Waits for the gateway to answer for the functions.
+    pub(crate) async fn gateway_answers(&self) {
+        let call = async || {
+            let answer = self.http.get(self.url("/healthz")).send().await;
+            answer.is_ok_and(|answer| answer.status() == StatusCode::OK)
+        };
+        until("the gateway", call).await;
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.public.0)
+    }
+
+    /// Posts a call; its id where it was accepted.
+    pub(crate) async fn post(
+        &self,
+        function: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<String, Option<StatusCode>> {
+        let request = self
+            .http
+            .post(self.url(&format!("/async-function/{function}")));
+        let request = headers.iter().fold(request, |request, (name, value)| {
+            request.header(*name, *value)
+        });
+        let answer = request.body("a body").send().await.map_err(|_| None)?;
+        match answer.status() {
+            StatusCode::ACCEPTED => {
+                let id = &answer.headers()["x-invocation-id"];
+                Ok(id.to_str().unwrap().to_owned())
+            }
+            status => Err(Some(status)),
+        }
+    }
+
+    /// A call that has to be accepted.
+    pub(crate) async fn accepted(&self, function: &str, headers: &[(&str, &str)]) -> String {
+        self.post(function, headers).await.unwrap()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, String) {
+        let answer = self.http.get(self.url(path)).send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> StatusCode {
+        let answer = self.http.delete(self.url(path)).send().await;
+        answer.unwrap().status()
+    }
+
+    /// What the gateway says of a call.
+    pub(crate) async fn status(&self, id: &str) -> Value {
+        let (status, text) = self.get(&format!("/async-function/{id}")).await;
+        assert_eq!(status, StatusCode::OK, "{text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Waits until a call stands so.
+    pub(crate) async fn stands(&self, id: &str, state: &str) -> Value {
+        until(&format!("the call to be {state}"), async || {
+            self.status(id).await["state"] == state
+        })
+        .await;
+        self.status(id).await
+    }
+
+    /// What the gateway and the worker say on their other ports.
+    pub(crate) async fn gateway_page(&self, path: &str) -> (StatusCode, String) {
+        page(&self.http, self.looks.0, path).await.unwrap()
+    }
+
+    pub(crate) async fn worker_page(&self, path: &str) -> Option<(StatusCode, String)> {
+        page(&self.http, self.worker_looks.0, path).await
+    }
+
+    /// Waits until nothing waits and nothing runs, and checks that the books balance. What they say.
+    pub(crate) async fn settled(&self) -> Value {
+        let read = async || {
+            let (status, text) = self.get("/system/queues").await;
+            let read: Value = serde_json::from_str(&text).unwrap_or_default();
+            (status, read)
+        };
+        until("all calls to end", async || {
+            let (status, said) = read().await;
+            let books = &said["books"];
+            status == StatusCode::OK && books["waiting"] == 0 && books["running"] == 0
+        })
+        .await;
+        let books = read().await.1["books"].clone();
+        assert_eq!(books["drift"], 0, "{books}");
+        books
+    }
+
+    /// Waits for so long that a lease ends.
+    pub(crate) async fn wait(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}
+
+async fn page(http: &Client, address: SocketAddr, path: &str) -> Option<(StatusCode, String)> {
+    let answer = http
+        .get(format!("http://{address}{path}"))
+        .send()
+        .await
+        .ok()?;
+    Some((answer.status(), answer.text().await.ok()?))
+}
+
+fn gateway(
+    nats: &Server,
+    functions: &Functions,
+    public: &Port,
+    looks: &Port,
+    further: &[(&'static str, String)],
+) -> Vec<(&'static str, String)> {
+    let mut variables = vec![
+        ("functions_provider_url", functions.url("/")),
+        ("port", public.text()),
+        ("metrics_port", looks.text()),
+        ("faas_nats_address", "127.0.0.1".to_owned()),
+        ("faas_nats_port", nats.address.port().to_string()),
+    ];
+    variables.extend(further.iter().cloned());
+    variables
+}
