@@ -93,18 +93,22 @@ impl Stack {
     }
 
     pub(crate) fn begin_worker(&mut self) {
-        self.worker = Some(self.another_worker());
+        self.worker = Some(self.worker_on(self.worker_looks.text()));
     }
 
-    /// One more, with a port of its own.
-    pub(crate) fn another_worker(&self) -> Process {
+    /// One more, which nobody looks at.
+    pub(crate) fn another_worker_without_port(&self) -> Process {
+        self.worker_on("0".to_owned())
+    }
+
+    fn worker_on(&self, port: String) -> Process {
         let mut variables = vec![
             ("nats_host", "127.0.0.1".to_owned()),
             ("nats_port", self.nats.address.port().to_string()),
             ("gateway_url", format!("http://{}", self.public.0)),
             ("ack_wait", self.lease.clone()),
             ("initial_retry_wait", "500ms".to_owned()),
-            ("metrics_port", self.worker_looks.text()),
+            ("metrics_port", port),
         ];
         variables.extend(self.further.iter().cloned());
         Process::worker(&variables)

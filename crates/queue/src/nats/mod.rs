@@ -39,6 +39,8 @@ use names::Names;
 use streams::StreamError;
 pub(crate) use take::Delivery;
 
+/// By so much the server's clock may differ from ours.
+const SKEW_MS: u64 = 5_000;
 /// Cancellations that a worker may be behind by before it has to look for itself.
 const CANCELLATIONS: usize = 1024;
 /// How long a start waits for the server; it goes on without it.
@@ -135,6 +137,14 @@ pub enum NatsError {
 #[derive(Clone)]
 pub struct Nats(Arc<Inner>);
 
+/// The connections that there were.
+#[derive(Default)]
+struct Connections {
+    count: AtomicU64,
+    /// When the last one was made.
+    since_ms: AtomicU64,
+}
+
 struct Inner {
     settings: Settings,
     names: Names,
@@ -150,7 +160,7 @@ struct Inner {
     retries: tokio::sync::Mutex<Retries>,
     changed: watch::Sender<u64>,
     cancelled: broadcast::Sender<InvocationId>,
-    connections: Arc<AtomicU64>,
+    connections: Arc<Connections>,
     /// What goes on beside; ends with the queue.
     tasks: Mutex<JoinSet<()>>,
 }
@@ -172,8 +182,9 @@ impl Nats {
     /// # Errors
     /// See [`NatsError`]. A server that is not there is none.
     pub async fn connect(settings: Settings) -> Result<Self, NatsError> {
-        let connections = Arc::new(AtomicU64::new(0));
-        let client = options(&settings, &connections);
+        let clock: Arc<dyn Clock> = Arc::new(SteadyClock::default());
+        let connections = Arc::new(Connections::default());
+        let client = options(&settings, &connections, &clock);
         let client = client.connect(&settings.servers).await;
         let client = client.map_err(|error| NatsError::Address {
             servers: settings.servers.clone(),
@@ -189,7 +200,7 @@ impl Nats {
             settings,
             client,
             context,
-            clock: Arc::new(SteadyClock::default()),
+            clock,
             consumers: Default::default(),
             board: Board::default(),
             tally: Default::default(),
@@ -221,8 +232,15 @@ impl Nats {
     /// How often it was connected again.
     #[must_use]
     pub fn reconnects(&self) -> u64 {
-        let connections = self.0.connections.load(Ordering::Relaxed);
+        let connections = self.0.connections.count.load(Ordering::Relaxed);
         connections.saturating_sub(1)
+    }
+
+    /// Whether something stored then may have been handed out by a server that forgot it: one that is killed forgets the
+    /// last seconds of what it was told of consumers. It is killed with our connection.
+    fn may_be_forgotten(&self, at_ms: u64) -> bool {
+        let since_ms = self.0.connections.since_ms.load(Ordering::Relaxed);
+        at_ms < since_ms.saturating_add(SKEW_MS)
     }
 
     fn now(&self) -> u64 {
@@ -271,8 +289,12 @@ impl Nats {
     }
 }
 
-fn options(settings: &Settings, connections: &Arc<AtomicU64>) -> ConnectOptions {
-    let connections = Arc::clone(connections);
+fn options(
+    settings: &Settings,
+    connections: &Arc<Connections>,
+    clock: &Arc<dyn Clock>,
+) -> ConnectOptions {
+    let (connections, clock) = (Arc::clone(connections), Arc::clone(clock));
     let options = match settings.login.clone() {
         Login::None => ConnectOptions::new(),
         Login::User(user, password) => ConnectOptions::with_user_and_password(user, password),
@@ -289,7 +311,10 @@ fn options(settings: &Settings, connections: &Arc<AtomicU64>) -> ConnectOptions 
         .ping_interval(Duration::from_secs(10))
         .event_callback(move |event| {
             if event == Event::Connected {
-                connections.fetch_add(1, Ordering::Relaxed);
+                connections.count.fetch_add(1, Ordering::Relaxed);
+                connections
+                    .since_ms
+                    .store(clock.now_ms(), Ordering::Relaxed);
             }
             async move {
                 match event {
