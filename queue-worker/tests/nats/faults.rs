@@ -140,6 +140,35 @@ async fn a_full_queue_takes_exactly_what_it_may_and_loses_none_of_it() {
 }
 
 #[tokio::test]
+async fn what_the_original_or_nobody_we_know_put_in_is_made_or_kept_as_a_dead_letter() {
+    let stack = Stack::start("60s").await;
+    let jetstream = stack.nats.look().await;
+    let callback = stack.functions.url("/callback");
+    let without_headers = r#"{"Function":"f","Body":"aGVsbG8=","Method":"POST"}"#.to_owned();
+    let with_callback =
+        format!(r#"{{"Function":"f.openfaas-fn","Body":"","CallbackUrl":"{callback}"}}"#);
+    for payload in ["no call at all".to_owned(), without_headers, with_callback] {
+        let subject = "openfaas.queue.faas-request.openfaas-fn.f";
+        let stored = jetstream.publish(subject, payload.into()).await.unwrap();
+        stored.await.unwrap();
+    }
+    until("the calls to run", async || {
+        stack.functions.runs().len() == 2
+    })
+    .await;
+    until("the callback", async || {
+        !stack.functions.callbacks().is_empty()
+    })
+    .await;
+    let books = stack.settled().await;
+    assert_eq!((&books["accepted"], &books["dead"]), (&3.into(), &1.into()));
+    let (_, letters) = stack.get("/system/dead-letters").await;
+    assert!(letters.contains("undecodable"), "{letters}");
+    let id = stack.accepted("f", &[]).await;
+    stack.stands(&id, "succeeded").await;
+}
+
+#[tokio::test]
 async fn a_deleted_stream_is_made_again_and_worked_off() {
     let stack = Stack::start("60s").await;
     let id = stack.accepted("f", &[]).await;
