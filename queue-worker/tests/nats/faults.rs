@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use reqwest::StatusCode;
 
+use crate::server::Server;
 use crate::stack::Stack;
-use crate::until;
+use crate::{soon, until};
 
 const LEASE: Duration = Duration::from_secs(2);
 
@@ -125,7 +126,7 @@ async fn what_has_ended_is_not_made_again_by_a_server_that_was_killed_right_afte
 #[tokio::test]
 async fn a_full_queue_takes_exactly_what_it_may_and_loses_none_of_it() {
     let further = [("async_max_messages", "100")];
-    let mut stack = Stack::idle(crate::server::Server::start().await, "60s", &further).await;
+    let mut stack = Stack::idle(Server::start().await, "60s", &further).await;
     let posts = join_all((0..150).map(|_| stack.post("f", &[]))).await;
     let accepted: Vec<String> = posts.iter().filter_map(|post| post.clone().ok()).collect();
     let full = posts
@@ -231,6 +232,48 @@ async fn workers_that_are_replaced_under_load_lose_nothing_and_make_nothing_twic
     stack.settled().await;
     assert_eq!(all_ran(&stack, &accepted), 0);
     assert_eq!(stack.functions.runs().len(), 600);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_that_loses_the_server_which_leads_loses_no_call() {
+    let [mut first, mut second, mut third] = Server::cluster();
+    // None listens before the others are there to be found.
+    tokio::join!(first.begin(), second.begin(), third.begin());
+    let hosts = "127.0.0.1,127.0.0.2,127.0.0.3";
+    let mut stack = Stack::on(first, hosts, "5s", &[("nats_stream_replicas", "3")]).await;
+    until("the gateway to be ready", async || {
+        stack.gateway_page("/readyz").await.0 == StatusCode::OK
+    })
+    .await;
+    stack.begin_worker();
+    stack.functions.plays("f", Duration::from_millis(10), 200);
+    let mut accepted = post_all(&stack, 100, Duration::from_millis(5)).await;
+    let info = stack.nats.info("OF_faas-request").await;
+    assert_eq!(info.config.num_replicas, 3);
+    let leader = info.cluster.unwrap().leader.unwrap();
+    let leading = match leader.as_str() {
+        "n1" => &mut stack.nats,
+        "n2" => &mut second,
+        _ => &mut third,
+    };
+    leading.kill();
+    let killed = Instant::now();
+    let next = soon("a call to be accepted", async {
+        loop {
+            if let Ok(id) = stack.post("f", &[]).await {
+                return id;
+            }
+        }
+    });
+    accepted.push(next.await);
+    let recovered = killed.elapsed();
+    accepted.extend(post_all(&stack, 100, Duration::from_millis(5)).await);
+    let books = stack.settled().await;
+    let twice = all_ran(&stack, &accepted);
+    println!("{leader} killed, accepted again after {recovered:?}, {twice} ran twice; {books}");
+    assert!(accepted.len() > 150, "{}", accepted.len());
+    // Servers choose a leader within 9 s, on a machine that is not busy.
+    assert!(recovered < Duration::from_secs(15), "{recovered:?}");
 }
 
 /// Kills one after the other at random while calls are posted. The soak of Shows 2, scaled down.

@@ -45,6 +45,8 @@ const SKEW_MS: u64 = 5_000;
 const CANCELLATIONS: usize = 1024;
 /// How long a start waits for the server; it goes on without it.
 const START: Duration = Duration::from_secs(5);
+/// How long the server has to answer a question.
+const ANSWER: Duration = Duration::from_secs(2);
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const LONGEST_DELAY: Duration = Duration::from_secs(2);
 
@@ -185,13 +187,14 @@ impl Nats {
         let clock: Arc<dyn Clock> = Arc::new(SteadyClock::default());
         let connections = Arc::new(Connections::default());
         let client = options(&settings, &connections, &clock);
-        let client = client.connect(&settings.servers).await;
+        let servers: Vec<&str> = settings.servers.split(',').map(str::trim).collect();
+        let client = client.connect(servers).await;
         let client = client.map_err(|error| NatsError::Address {
             servers: settings.servers.clone(),
             reason: error.to_string(),
         })?;
         let context = ContextBuilder::new()
-            .timeout(START)
+            .timeout(ANSWER)
             .ack_timeout(publish::ACK)
             .build(client.clone());
         let nats = Self(Arc::new(Inner {
@@ -274,7 +277,7 @@ impl Nats {
             settings,
             ..
         } = &*self.0;
-        let ensured = streams::ensure(context, names, settings).await;
+        let ensured = streams::ensure(context, names, settings).await.map(drop);
         let words = ensured.as_ref().err().map(ToString::to_string);
         let mut trouble = self.0.trouble.write();
         **trouble
@@ -283,9 +286,21 @@ impl Nats {
         ensured
     }
 
+    /// Makes streams that are gone. A server that cannot say whether they are has no leader just now, most likely.
     async fn ensure_streams(&self) -> Result<(), String> {
-        let ensured = self.look_at_streams().await;
-        ensured.map_err(|error| error.to_string())
+        let Inner {
+            context,
+            names,
+            settings,
+            ..
+        } = &*self.0;
+        let was_well = self.wrong_with_streams().is_none();
+        let made = streams::ensure(context, names, settings).await;
+        let made = made.map_err(|error| error.to_string())?;
+        if was_well && !made.is_empty() {
+            tracing::error!(streams = ?made, "streams are gone, with all that they held; they are made again");
+        }
+        Ok(())
     }
 }
 
