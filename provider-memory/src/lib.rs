@@ -9,6 +9,7 @@ mod records;
 pub mod sandbox;
 mod service;
 mod state_file;
+mod usage;
 
 pub use config::Config;
 pub use provider::MemoryProvider;

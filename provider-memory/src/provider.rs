@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use faas_provider::{
     EndpointTable, FunctionDeployment, FunctionEndpoints, FunctionName, FunctionNamespace,
-    FunctionStatus, LogRequest, LogStream, Provider, ProviderError, ProviderInfo, Secret,
+    FunctionStatus, LogRequest, LogStream, Meter, Provider, ProviderError, ProviderInfo, Secret,
     VersionInfo, at_least_minimum,
 };
 use time::OffsetDateTime;
@@ -18,6 +18,7 @@ use crate::Settings;
 use crate::function::{Launch, LogBook, Runner, Tools};
 use crate::image_map::ImageMap;
 use crate::records::{FunctionRecord, Records};
+use crate::usage;
 
 /// Functions as processes on this machine. Cheap to clone.
 #[derive(Clone)]
@@ -26,6 +27,7 @@ pub struct MemoryProvider(Arc<Inner>);
 struct Inner {
     settings: Settings,
     tools: Arc<Tools>,
+    meter: Meter,
     runners: Mutex<HashMap<FunctionName, Runner>>,
     /// Functions that are deleted while calls of theirs are in flight.
     leaving: TaskTracker,
@@ -36,6 +38,7 @@ impl MemoryProvider {
         Self(Arc::new(Inner {
             settings,
             tools,
+            meter: Meter::default(),
             runners: Mutex::default(),
             leaving: TaskTracker::new(),
         }))
@@ -192,12 +195,17 @@ impl Provider for MemoryProvider {
     async fn status(
         &self,
         name: &FunctionName,
-        _usage: bool,
+        wants_usage: bool,
     ) -> Result<FunctionStatus, ProviderError> {
-        self.0
-            .tools
-            .ledger
-            .read(|records| Ok(self.0.status(name, records.function(name)?)))
+        let inner = &self.0;
+        let status = |records: &Records| Ok(inner.status(name, records.function(name)?));
+        let mut status = inner.tools.ledger.read(status)?;
+        let running = inner.runners().get(name).map(|one| one.running().clone());
+        if let Some(running) = running.filter(|_| wants_usage) {
+            let measure = usage::measure(Arc::clone(&inner.tools), running);
+            status.usage = inner.meter.usage(name.as_str(), measure).await;
+        }
+        Ok(status)
     }
 
     async fn deploy(

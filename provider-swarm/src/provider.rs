@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use faas_provider::{
     EndpointTable, FunctionDeployment, FunctionName, FunctionNamespace, FunctionStatus, Health,
-    LogRequest, LogStream, Provider, ProviderError, ProviderInfo, Secret, at_least_minimum,
+    LogRequest, LogStream, Meter, Provider, ProviderError, ProviderInfo, Secret, at_least_minimum,
 };
 use http::HeaderValue;
 use serde_json::{Map, Value};
@@ -18,9 +18,8 @@ use crate::engine::{Engine, Error, Service, rfc3339};
 use crate::secrets::Sweeper;
 use crate::services::{self, Found, refused};
 use crate::spec::{MountedSecret, Plan, set_replicas};
-use crate::usage::Meter;
 use crate::watch::Watch;
-use crate::{logs, names, namespaces, network, record, registry, secrets};
+use crate::{logs, names, namespaces, network, record, registry, secrets, usage};
 
 /// How long replicas are left alone once calls are no longer routed to them: those that were on their way arrive before
 /// the engine stops them. A gateway elsewhere hears of it in this time.
@@ -191,14 +190,16 @@ impl Provider for SwarmProvider {
     async fn status(
         &self,
         name: &FunctionName,
-        usage: bool,
+        wants_usage: bool,
     ) -> Result<FunctionStatus, ProviderError> {
         let inner = &self.0;
         let found = inner.find(name).await?;
         let status = inner.status(&found.service);
         let mut status = status.ok_or_else(|| ProviderError::NotFound(name.clone()))?;
-        if usage {
-            status.usage = inner.meter.usage(&inner.engine, &found.service.id).await;
+        if wants_usage {
+            let service = &found.service.id;
+            let measure = usage::measure(&inner.engine, service);
+            status.usage = inner.meter.usage(service, measure).await;
         }
         Ok(status)
     }

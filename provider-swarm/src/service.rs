@@ -6,7 +6,7 @@ use std::sync::Arc;
 use faas_http::auth::{self, Credentials};
 use faas_http::forward::Forwarder;
 use faas_http::{Server, env};
-use faas_provider::{Options, router};
+use faas_provider::{Meter, Options, router};
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -15,7 +15,6 @@ use crate::Config;
 use crate::engine::{Engine, EngineMetrics};
 use crate::provider::{Inner, Settings, SwarmProvider};
 use crate::secrets::Sweeper;
-use crate::usage::Meter;
 use crate::watch::Watch;
 
 /// Why the provider cannot start.

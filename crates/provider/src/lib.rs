@@ -5,6 +5,7 @@ mod decode;
 pub mod endpoints;
 mod error;
 mod labels;
+mod meter;
 mod name;
 mod provider;
 pub mod quantity;
@@ -20,6 +21,7 @@ pub use labels::{
     ANNOTATION_PREFIX, FACTOR_LABEL, MAX_LABEL, MIN_LABEL, TIMEOUT_ANNOTATION, ZERO_LABEL,
     at_least_minimum, scale_label, timeout,
 };
+pub use meter::Meter;
 pub use name::{FunctionName, FunctionPath, is_dns_label, is_secret_name};
 pub use provider::{Health, LogStream, Provider};
 pub use router::{BODY_LIMIT_BYTES, CALL_METHODS, Options, router};

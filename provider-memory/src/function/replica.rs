@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::LogBook;
 use super::launch::{self, Launch};
 use super::runner::Tools;
+use super::running::{Entered, Running};
 use super::scratch;
 use crate::sandbox::{self, Exit, ReplicaSpec};
 
@@ -51,6 +52,7 @@ pub(super) enum Event {
 struct Started {
     replica: sandbox::Replica,
     address: SocketAddr,
+    _entered: Entered,
     _scratch: scratch::Directory,
 }
 
@@ -62,6 +64,7 @@ pub(super) struct Replica {
     pub(super) namespace: String,
     pub(super) tools: Arc<Tools>,
     pub(super) log: Arc<LogBook>,
+    pub(super) running: Running,
     pub(super) stop: CancellationToken,
     pub(super) events: mpsc::UnboundedSender<(u64, Event)>,
 }
@@ -99,6 +102,7 @@ impl Replica {
             .await
             .map_err(|error| error.to_string())?;
         Ok(Started {
+            _entered: self.running.enter(replica.pid()),
             replica,
             address,
             _scratch: scratch,
@@ -138,6 +142,7 @@ impl Replica {
         let Started {
             mut replica,
             address,
+            _entered,
             _scratch,
         } = started;
         let (stdout, stderr) = (replica.take_stdout(), replica.take_stderr());

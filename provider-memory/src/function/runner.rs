@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::LogBook;
 use super::launch::{Launch, replica_id};
 use super::replica::{BackOff, Event, Replica};
+use super::running::Running;
 use super::scratch::Scratch;
 use super::slots::{Slot, plan};
 use crate::records::{FunctionRecord, Ledger};
@@ -52,6 +53,7 @@ struct Wish {
 pub(crate) struct Runner {
     wish: watch::Sender<Wish>,
     available: Arc<AtomicU64>,
+    running: Running,
     routing: Arc<Routing>,
     log: Arc<LogBook>,
     retire: CancellationToken,
@@ -74,6 +76,7 @@ impl Runner {
             annotations: Arc::new(record.deployment.annotations.clone()),
         };
         let available = Arc::new(AtomicU64::new(0));
+        let running = Running::default();
         let routing = Arc::new(Routing {
             name: name.clone(),
             tools: Arc::clone(&tools),
@@ -90,6 +93,7 @@ impl Runner {
             log: Arc::clone(&log),
             routing: Arc::clone(&routing),
             available: Arc::clone(&available),
+            running: running.clone(),
             replicas: BTreeMap::new(),
             next_number: 1,
             back_off: BackOff::default(),
@@ -99,6 +103,7 @@ impl Runner {
         Self {
             wish,
             available,
+            running,
             routing,
             log,
             retire,
@@ -125,6 +130,11 @@ impl Runner {
     /// Replicas that take calls.
     pub(crate) fn available(&self) -> u64 {
         self.available.load(Ordering::Acquire)
+    }
+
+    /// The processes of its replicas.
+    pub(crate) fn running(&self) -> &Running {
+        &self.running
     }
 
     /// The function's log.
@@ -195,6 +205,7 @@ struct Actor {
     log: Arc<LogBook>,
     routing: Arc<Routing>,
     available: Arc<AtomicU64>,
+    running: Running,
     replicas: BTreeMap<u64, Held>,
     next_number: u64,
     back_off: BackOff,
@@ -298,6 +309,7 @@ impl Actor {
             namespace: self.name.namespace().to_owned(),
             tools: Arc::clone(&self.tools),
             log: Arc::clone(&self.log),
+            running: self.running.clone(),
             stop: stop.clone(),
             events: self.events.clone(),
         };

@@ -36,6 +36,7 @@ pub use capabilities::{Capabilities, MemoryLimit, Support};
 pub use config::{Allowed, ReplicaSpec, SandboxConfig};
 pub use error::SandboxError;
 pub use inside::reenter;
+pub use memory::Used;
 pub use replica::{Exit, Replica};
 pub use start::Sandbox;
 

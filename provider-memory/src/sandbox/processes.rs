@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, SysconfVar, sysconf};
 
 /// One reading of the machine's processes.
 #[derive(Debug, Default)]
@@ -96,6 +97,25 @@ fn anonymous_kib(line: &str) -> Option<u64> {
     counted.then(|| value.parse().ok())?
 }
 
+/// Processor time of a process and of those of its children that have ended; none where it has gone.
+pub(super) fn processor_time(pid: Pid) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let rate = sysconf(SysconfVar::CLK_TCK).ok().flatten();
+    let rate = rate
+        .and_then(|rate| u64::try_from(rate).ok())
+        .unwrap_or(100);
+    let ticks = ticks(&stat).unwrap_or(0);
+    Duration::from_millis(ticks.saturating_mul(1000) / rate.max(1))
+}
+
+/// The sum of fields 14 to 17 of proc_pid_stat(5).
+fn ticks(stat: &str) -> Option<u64> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().skip(11).take(4).collect();
+    let ticks = fields.iter().map(|field| field.parse::<u64>());
+    (fields.len() == 4).then(|| ticks.sum::<Result<u64, _>>().ok())?
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -105,6 +125,14 @@ mod tests {
     fn a_command_name_with_parentheses_does_not_shift_the_fields() {
         let stat = "42 (a) b (c)) S 7 42 41 0 -1";
         assert_eq!(parent_and_session(stat), Some((7, 41)));
+    }
+
+    #[test]
+    fn processor_time_is_that_of_ended_children_too() {
+        let stat = "42 (a) b) S 7 42 41 0 -1 4194560 100 0 0 0 10 20 300 4000 20 0 1 0 99";
+        assert_eq!(ticks(stat), Some(4330));
+        assert_eq!(ticks("42 (a) S 7 42"), None);
+        assert!(processor_time(Pid::this()) < Duration::from_secs(3600));
     }
 
     #[test]

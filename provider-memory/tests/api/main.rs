@@ -18,3 +18,4 @@ mod starting;
 mod status;
 mod support;
 mod updates;
+mod usage;

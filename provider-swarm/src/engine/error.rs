@@ -6,7 +6,9 @@ use faas_http::duration;
 use faas_provider::ProviderError;
 
 /// What managers say while most of them are lost, or another one is about to lead.
-const LEADERLESS: [&str; 4] = [
+const LEADERLESS: [&str; 5] = [
+    // What an engine says of its own patience with them, 20 s and more.
+    "context deadline exceeded",
     "does not have a leader",
     "node lost leader status",
     "raft: node was stopped",
@@ -113,9 +115,14 @@ mod tests {
         let error = ProviderError::from(Error::answered(500, body));
         assert_eq!(error.status(), 503);
         assert!(error.to_string().contains("too few managers"), "{error}");
-        let body = br#"{"message":"raft: failed to process the request: node lost leader status"}"#;
-        let error = ProviderError::from(Error::answered(500, body));
-        assert_eq!(error.status(), 503);
+        let others: [&[u8]; 2] = [
+            br#"{"message":"raft: failed to process the request: node lost leader status"}"#,
+            br#"{"message":"rpc error: code = DeadlineExceeded desc = context deadline exceeded"}"#,
+        ];
+        for body in others {
+            let error = ProviderError::from(Error::answered(500, body));
+            assert_eq!(error.status(), 503);
+        }
         assert_eq!(
             ProviderError::from(Error::answered(500, b"no")).status(),
             500

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use crate::support::{Reply, Room};
+use crate::support::{Reply, Room, until};
 
 #[tokio::test]
 async fn a_function_that_is_slower_than_the_lease_runs_once() {
@@ -49,7 +49,11 @@ async fn a_gateway_that_is_away_costs_no_call_a_retry() {
     room.succeeds(id).await;
     room.stage.crash().await;
     let ids = join_all((0..100).map(|_| room.post("f"))).await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    until("the worker to find out", async || {
+        let unreachable = room.sample("queue_worker_retries_total", &["unreachable"]);
+        unreachable.is_some_and(|calls| calls >= 5.0)
+    })
+    .await;
     let books = faas_queue::Queue::books(&room.queue).await.unwrap();
     assert_eq!((books.dead, books.succeeded), (0, 1));
     room.stage.begin().await;

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use reqwest::StatusCode;
 
-use crate::processes::Process;
+use crate::server::Server;
 use crate::stack::Stack;
-use crate::until;
+use crate::{soon, until};
 
 const LEASE: Duration = Duration::from_secs(2);
 
@@ -64,13 +64,7 @@ async fn what_a_killed_worker_was_making_is_made_again_once_its_lease_ended() {
 async fn a_function_that_is_slower_than_the_lease_runs_once() {
     let stack = Stack::start("2s").await;
     // A second worker would be given what the first one lost.
-    let _second = Process::worker(&[
-        ("nats_host", "127.0.0.1".to_owned()),
-        ("nats_port", stack.nats.address.port().to_string()),
-        ("gateway_url", stack.url("")),
-        ("ack_wait", "2s".to_owned()),
-        ("metrics_port", "0".to_owned()),
-    ]);
+    let _second = stack.another_worker_without_port();
     stack.functions.plays("f", LEASE * 4, 200);
     let id = stack.accepted("f", &[]).await;
     stack.stands(&id, "succeeded").await;
@@ -96,15 +90,43 @@ async fn kill_9_of_nats_loses_no_call_that_was_accepted() {
         "{} accepted, {twice} of them ran twice; {books}",
         accepted.len()
     );
-    // What runs when the server dies is settled later all the same; only its end's storing may be in doubt.
-    assert!(twice <= 3 * 50, "{twice}");
+    // What the server forgot to have handed out it hands out again; what ended meanwhile is not made again.
+    assert!(twice <= 4, "{twice}");
     assert_eq!(books["succeeded"], books["accepted"], "{books}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_ended_is_not_made_again_by_a_server_that_was_killed_right_after() {
+    let mut stack = Stack::start("2s").await;
+    for _ in 0..3 {
+        let calls = join_all((0..100).map(|_| stack.accepted("f", &[]))).await;
+        until("all to run", async || {
+            let times = stack.functions.times();
+            calls.iter().all(|id| times.contains_key(id))
+        })
+        .await;
+        stack.settled().await;
+        stack.nats.kill();
+        stack.nats.begin().await;
+        stack.worker.as_mut().unwrap().kill();
+        stack.begin_worker();
+        let id = stack.accepted("f", &[]).await;
+        stack.stands(&id, "succeeded").await;
+        stack.wait(LEASE + Duration::from_secs(1)).await;
+    }
+    let runs = stack.functions.runs().len();
+    assert_eq!(runs, 303, "{} ran again", runs - 303);
+    until("the stream to be empty", async || {
+        stack.nats.info("OF_faas-request").await.state.messages == 0
+    })
+    .await;
+    stack.settled().await;
 }
 
 #[tokio::test]
 async fn a_full_queue_takes_exactly_what_it_may_and_loses_none_of_it() {
     let further = [("async_max_messages", "100")];
-    let mut stack = Stack::idle(crate::server::Server::start().await, "60s", &further).await;
+    let mut stack = Stack::idle(Server::start().await, "60s", &further).await;
     let posts = join_all((0..150).map(|_| stack.post("f", &[]))).await;
     let accepted: Vec<String> = posts.iter().filter_map(|post| post.clone().ok()).collect();
     let full = posts
@@ -119,6 +141,35 @@ async fn a_full_queue_takes_exactly_what_it_may_and_loses_none_of_it() {
 }
 
 #[tokio::test]
+async fn what_the_original_or_nobody_we_know_put_in_is_made_or_kept_as_a_dead_letter() {
+    let stack = Stack::start("60s").await;
+    let jetstream = stack.nats.look().await;
+    let callback = stack.functions.url("/callback");
+    let without_headers = r#"{"Function":"f","Body":"aGVsbG8=","Method":"POST"}"#.to_owned();
+    let with_callback =
+        format!(r#"{{"Function":"f.openfaas-fn","Body":"","CallbackUrl":"{callback}"}}"#);
+    for payload in ["no call at all".to_owned(), without_headers, with_callback] {
+        let subject = "openfaas.queue.faas-request.openfaas-fn.f";
+        let stored = jetstream.publish(subject, payload.into()).await.unwrap();
+        stored.await.unwrap();
+    }
+    until("the calls to run", async || {
+        stack.functions.runs().len() == 2
+    })
+    .await;
+    until("the callback", async || {
+        !stack.functions.callbacks().is_empty()
+    })
+    .await;
+    let books = stack.settled().await;
+    assert_eq!((&books["accepted"], &books["dead"]), (&3.into(), &1.into()));
+    let (_, letters) = stack.get("/system/dead-letters").await;
+    assert!(letters.contains("undecodable"), "{letters}");
+    let id = stack.accepted("f", &[]).await;
+    stack.stands(&id, "succeeded").await;
+}
+
+#[tokio::test]
 async fn a_deleted_stream_is_made_again_and_worked_off() {
     let stack = Stack::start("60s").await;
     let id = stack.accepted("f", &[]).await;
@@ -130,6 +181,99 @@ async fn a_deleted_stream_is_made_again_and_worked_off() {
         stack.functions.times().contains_key(&again)
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_worker_that_slept_through_its_lease_does_no_harm_when_it_wakes() {
+    let stack = Stack::start("2s").await;
+    let callback = stack.functions.url("/callback");
+    stack.functions.plays("f", Duration::from_secs(8), 200);
+    let id = stack.accepted("f", &[("x-callback-url", &callback)]).await;
+    until("the call to run", async || {
+        stack.functions.runs().len() == 1
+    })
+    .await;
+    let first = stack.worker.as_ref().unwrap();
+    first.sleep();
+    stack.functions.plays("f", Duration::ZERO, 200);
+    let _second = stack.another_worker_without_port();
+    stack.stands(&id, "succeeded").await;
+    assert_eq!(stack.functions.runs().len(), 2);
+    first.wake();
+    stack.wait(Duration::from_secs(10)).await;
+    let books = stack.settled().await;
+    assert_eq!(
+        (&books["accepted"], &books["succeeded"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(stack.functions.callbacks(), [(id, "200".to_owned())]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_that_are_replaced_under_load_lose_nothing_and_make_nothing_twice() {
+    let mut stack = Stack::start("60s").await;
+    stack.functions.plays("f", Duration::from_millis(50), 200);
+    let mut accepted = Vec::new();
+    for _ in 0..4 {
+        let calls = join_all((0..150).map(|_| stack.accepted("f", &[]))).await;
+        until("some of them to run", async || {
+            calls
+                .iter()
+                .filter(|id| stack.functions.times().contains_key(*id))
+                .count()
+                > 20
+        })
+        .await;
+        accepted.extend(calls);
+        let ended = stack.worker.as_mut().unwrap().stop().await;
+        assert!(ended.success(), "{ended}");
+        stack.begin_worker();
+    }
+    stack.settled().await;
+    assert_eq!(all_ran(&stack, &accepted), 0);
+    assert_eq!(stack.functions.runs().len(), 600);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_that_loses_the_server_which_leads_loses_no_call() {
+    let [mut first, mut second, mut third] = Server::cluster();
+    // None listens before the others are there to be found.
+    tokio::join!(first.begin(), second.begin(), third.begin());
+    let hosts = "127.0.0.1,127.0.0.2,127.0.0.3";
+    let mut stack = Stack::on(first, hosts, "5s", &[("nats_stream_replicas", "3")]).await;
+    until("the gateway to be ready", async || {
+        stack.gateway_page("/readyz").await.0 == StatusCode::OK
+    })
+    .await;
+    stack.begin_worker();
+    stack.functions.plays("f", Duration::from_millis(10), 200);
+    let mut accepted = post_all(&stack, 100, Duration::from_millis(5)).await;
+    let info = stack.nats.info("OF_faas-request").await;
+    assert_eq!(info.config.num_replicas, 3);
+    let leader = info.cluster.unwrap().leader.unwrap();
+    let leading = match leader.as_str() {
+        "n1" => &mut stack.nats,
+        "n2" => &mut second,
+        _ => &mut third,
+    };
+    leading.kill();
+    let killed = Instant::now();
+    let next = soon("a call to be accepted", async {
+        loop {
+            if let Ok(id) = stack.post("f", &[]).await {
+                return id;
+            }
+        }
+    });
+    accepted.push(next.await);
+    let recovered = killed.elapsed();
+    accepted.extend(post_all(&stack, 100, Duration::from_millis(5)).await);
+    let books = stack.settled().await;
+    let twice = all_ran(&stack, &accepted);
+    println!("{leader} killed, accepted again after {recovered:?}, {twice} ran twice; {books}");
+    assert!(accepted.len() > 150, "{}", accepted.len());
+    // Servers choose a leader within 9 s, on a machine that is not busy.
+    assert!(recovered < Duration::from_secs(15), "{recovered:?}");
 }
 
 /// Kills one after the other at random while calls are posted. The soak of Shows 2, scaled down.

@@ -48,10 +48,23 @@ impl Process {
         self.0.wait().unwrap();
     }
 
+    /// Stands still from one moment to the next, and does not know.
+    pub(crate) fn sleep(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    pub(crate) fn wake(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.0.id().try_into().unwrap());
+        kill(pid, signal).unwrap();
+    }
+
     /// SIGTERM, and how it ended.
     pub(crate) async fn stop(&mut self) -> ExitStatus {
-        let pid = Pid::from_raw(self.0.id().try_into().unwrap());
-        kill(pid, Signal::SIGTERM).unwrap();
+        self.signal(Signal::SIGTERM);
         soon("the process to end", async {
             loop {
                 if let Some(status) = self.0.try_wait().unwrap() {

@@ -39,6 +39,8 @@ pub(crate) struct Stack {
     worker_looks: Port,
     http: Client,
     lease: String,
+    /// Where NATS is.
+    hosts: String,
     further: Vec<(&'static str, String)>,
 }
 
@@ -57,13 +59,23 @@ impl Stack {
 
     /// No worker yet.
     pub(crate) async fn idle(nats: Server, lease: &str, further: &[(&'static str, &str)]) -> Self {
+        Self::on(nats, "127.0.0.1", lease, further).await
+    }
+
+    /// No worker yet, and NATS on several hosts, one of which is `nats`.
+    pub(crate) async fn on(
+        nats: Server,
+        hosts: &str,
+        lease: &str,
+        further: &[(&'static str, &str)],
+    ) -> Self {
         let functions = Functions::start().await;
         let further = further
             .iter()
             .map(|(name, value)| (*name, (*value).to_owned()));
         let further: Vec<_> = further.collect();
         let [public, looks, worker_looks] = [(); 3].map(|()| Port::reserved());
-        let variables = gateway(&nats, &functions, &public, &looks, &further);
+        let variables = gateway(&nats, hosts, &functions, &public, &looks, &further);
         let stack = Self {
             gateway: Process::gateway(&variables),
             worker: None,
@@ -74,6 +86,7 @@ impl Stack {
             worker_looks,
             http: Client::new(),
             lease: lease.to_owned(),
+            hosts: hosts.to_owned(),
             further,
         };
         stack.gateway_answers().await;
@@ -83,28 +96,33 @@ impl Stack {
     pub(crate) fn begin_gateway(&mut self) {
         let Self {
             nats,
+            hosts,
             functions,
             public,
             looks,
             further,
             ..
         } = self;
-        self.gateway = Process::gateway(&gateway(nats, functions, public, looks, further));
+        self.gateway = Process::gateway(&gateway(nats, hosts, functions, public, looks, further));
     }
 
     pub(crate) fn begin_worker(&mut self) {
-        self.worker = Some(self.another_worker());
+        self.worker = Some(self.worker_on(self.worker_looks.text()));
     }
 
-    /// One more, with a port of its own.
-    pub(crate) fn another_worker(&self) -> Process {
+    /// One more, which nobody looks at.
+    pub(crate) fn another_worker_without_port(&self) -> Process {
+        self.worker_on("0".to_owned())
+    }
+
+    fn worker_on(&self, port: String) -> Process {
         let mut variables = vec![
-            ("nats_host", "127.0.0.1".to_owned()),
+            ("nats_host", self.hosts.clone()),
             ("nats_port", self.nats.address.port().to_string()),
             ("gateway_url", format!("http://{}", self.public.0)),
             ("ack_wait", self.lease.clone()),
             ("initial_retry_wait", "500ms".to_owned()),
-            ("metrics_port", self.worker_looks.text()),
+            ("metrics_port", port),
         ];
         variables.extend(self.further.iter().cloned());
         Process::worker(&variables)
@@ -220,6 +238,7 @@ async fn page(http: &Client, address: SocketAddr, path: &str) -> Option<(StatusC
 
 fn gateway(
     nats: &Server,
+    hosts: &str,
     functions: &Functions,
     public: &Port,
     looks: &Port,
@@ -229,7 +248,7 @@ fn gateway(
         ("functions_provider_url", functions.url("/")),
         ("port", public.text()),
         ("metrics_port", looks.text()),
-        ("faas_nats_address", "127.0.0.1".to_owned()),
+        ("faas_nats_address", hosts.to_owned()),
         ("faas_nats_port", nats.address.port().to_string()),
     ];
     variables.extend(further.iter().cloned());

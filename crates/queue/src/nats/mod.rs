@@ -39,10 +39,14 @@ use names::Names;
 use streams::StreamError;
 pub(crate) use take::Delivery;
 
+/// By so much the server's clock may differ from ours.
+const SKEW_MS: u64 = 5_000;
 /// Cancellations that a worker may be behind by before it has to look for itself.
 const CANCELLATIONS: usize = 1024;
 /// How long a start waits for the server; it goes on without it.
 const START: Duration = Duration::from_secs(5);
+/// How long the server has to answer a question.
+const ANSWER: Duration = Duration::from_secs(2);
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const LONGEST_DELAY: Duration = Duration::from_secs(2);
 
@@ -135,6 +139,14 @@ pub enum NatsError {
 #[derive(Clone)]
 pub struct Nats(Arc<Inner>);
 
+/// The connections that there were.
+#[derive(Default)]
+struct Connections {
+    count: AtomicU64,
+    /// When the last one was made.
+    since_ms: AtomicU64,
+}
+
 struct Inner {
     settings: Settings,
     names: Names,
@@ -150,7 +162,7 @@ struct Inner {
     retries: tokio::sync::Mutex<Retries>,
     changed: watch::Sender<u64>,
     cancelled: broadcast::Sender<InvocationId>,
-    connections: Arc<AtomicU64>,
+    connections: Arc<Connections>,
     /// What goes on beside; ends with the queue.
     tasks: Mutex<JoinSet<()>>,
 }
@@ -172,15 +184,17 @@ impl Nats {
     /// # Errors
     /// See [`NatsError`]. A server that is not there is none.
     pub async fn connect(settings: Settings) -> Result<Self, NatsError> {
-        let connections = Arc::new(AtomicU64::new(0));
-        let client = options(&settings, &connections);
-        let client = client.connect(&settings.servers).await;
+        let clock: Arc<dyn Clock> = Arc::new(SteadyClock::default());
+        let connections = Arc::new(Connections::default());
+        let client = options(&settings, &connections, &clock);
+        let servers: Vec<&str> = settings.servers.split(',').map(str::trim).collect();
+        let client = client.connect(servers).await;
         let client = client.map_err(|error| NatsError::Address {
             servers: settings.servers.clone(),
             reason: error.to_string(),
         })?;
         let context = ContextBuilder::new()
-            .timeout(START)
+            .timeout(ANSWER)
             .ack_timeout(publish::ACK)
             .build(client.clone());
         let nats = Self(Arc::new(Inner {
@@ -189,7 +203,7 @@ impl Nats {
             settings,
             client,
             context,
-            clock: Arc::new(SteadyClock::default()),
+            clock,
             consumers: Default::default(),
             board: Board::default(),
             tally: Default::default(),
@@ -221,8 +235,15 @@ impl Nats {
     /// How often it was connected again.
     #[must_use]
     pub fn reconnects(&self) -> u64 {
-        let connections = self.0.connections.load(Ordering::Relaxed);
+        let connections = self.0.connections.count.load(Ordering::Relaxed);
         connections.saturating_sub(1)
+    }
+
+    /// Whether something stored then may have been handed out by a server that forgot it: one that is killed forgets the
+    /// last seconds of what it was told of consumers. It is killed with our connection.
+    fn may_be_forgotten(&self, at_ms: u64) -> bool {
+        let since_ms = self.0.connections.since_ms.load(Ordering::Relaxed);
+        at_ms < since_ms.saturating_add(SKEW_MS)
     }
 
     fn now(&self) -> u64 {
@@ -256,7 +277,7 @@ impl Nats {
             settings,
             ..
         } = &*self.0;
-        let ensured = streams::ensure(context, names, settings).await;
+        let ensured = streams::ensure(context, names, settings).await.map(drop);
         let words = ensured.as_ref().err().map(ToString::to_string);
         let mut trouble = self.0.trouble.write();
         **trouble
@@ -265,14 +286,30 @@ impl Nats {
         ensured
     }
 
+    /// Makes streams that are gone. A server that cannot say whether they are has no leader just now, most likely.
     async fn ensure_streams(&self) -> Result<(), String> {
-        let ensured = self.look_at_streams().await;
-        ensured.map_err(|error| error.to_string())
+        let Inner {
+            context,
+            names,
+            settings,
+            ..
+        } = &*self.0;
+        let was_well = self.wrong_with_streams().is_none();
+        let made = streams::ensure(context, names, settings).await;
+        let made = made.map_err(|error| error.to_string())?;
+        if was_well && !made.is_empty() {
+            tracing::error!(streams = ?made, "streams are gone, with all that they held; they are made again");
+        }
+        Ok(())
     }
 }
 
-fn options(settings: &Settings, connections: &Arc<AtomicU64>) -> ConnectOptions {
-    let connections = Arc::clone(connections);
+fn options(
+    settings: &Settings,
+    connections: &Arc<Connections>,
+    clock: &Arc<dyn Clock>,
+) -> ConnectOptions {
+    let (connections, clock) = (Arc::clone(connections), Arc::clone(clock));
     let options = match settings.login.clone() {
         Login::None => ConnectOptions::new(),
         Login::User(user, password) => ConnectOptions::with_user_and_password(user, password),
@@ -289,7 +326,10 @@ fn options(settings: &Settings, connections: &Arc<AtomicU64>) -> ConnectOptions 
         .ping_interval(Duration::from_secs(10))
         .event_callback(move |event| {
             if event == Event::Connected {
-                connections.fetch_add(1, Ordering::Relaxed);
+                connections.count.fetch_add(1, Ordering::Relaxed);
+                connections
+                    .since_ms
+                    .store(clock.now_ms(), Ordering::Relaxed);
             }
             async move {
                 match event {

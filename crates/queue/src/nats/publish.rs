@@ -16,9 +16,10 @@ use crate::{Envelope, Error};
 
 /// How long a caller waits in all.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long the server has to answer one message.
-pub(super) const ACK: Duration = Duration::from_secs(4);
-const MOST_ATTEMPTS: u32 = 3;
+/// How long the server has to answer one message. What is sent while a cluster has no leader is lost: soon after there is
+/// one again it is to be sent again.
+pub(super) const ACK: Duration = Duration::from_secs(2);
+const MOST_ATTEMPTS: u32 = 5;
 const LOOK: Duration = Duration::from_millis(20);
 /// Names a message: the server stores one of a name only, for a while.
 const MESSAGE_ID: &str = "Nats-Msg-Id";
@@ -62,7 +63,7 @@ enum Failed {
 
 impl Nats {
     /// Has a message stored. An attempt of which nothing was heard is made again under the same name, so that it is stored
-    /// once; after three, or ten seconds, nobody knows.
+    /// once; after five, or ten seconds, nobody knows.
     pub(super) async fn publish(&self, message: &Draft) -> Result<PublishAck, Error> {
         let stored = self.publish_or_late(message).await?;
         stored.ok_or_else(|| Error::Unavailable("somebody else was first".to_owned()))
@@ -89,7 +90,8 @@ impl Nats {
     async fn publish_or_late(&self, message: &Draft) -> Result<Option<PublishAck>, Error> {
         let deadline = Instant::now() + PATIENCE;
         let mut words = "there is no connection to NATS".to_owned();
-        for _ in 0..MOST_ATTEMPTS {
+        let mut attempts = 0;
+        while attempts < MOST_ATTEMPTS {
             if timeout_at(deadline, self.connected()).await.is_err() {
                 break;
             }
@@ -97,16 +99,23 @@ impl Nats {
                 Ok(ack) => return Ok(Some(ack)),
                 Err(Failed::Late) => return Ok(None),
                 Err(Failed::Final(error)) => return Err(error),
-                Err(Failed::Again(reason)) => words = reason,
+                Err(Failed::Again(reason)) => {
+                    words = reason;
+                    attempts += 1;
+                }
+                // Nothing was stored: that was no attempt.
                 Err(Failed::NoStream) => {
                     words = "there is no stream for it".to_owned();
-                    let subject = message.subject.as_str();
-                    tracing::error!(
-                        subject,
-                        "a stream is gone, with all that it held; it is made again"
-                    );
-                    self.ensure_streams().await.map_err(Error::Unavailable)?;
+                    match timeout_at(deadline, self.ensure_streams()).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(reason)) => words = reason,
+                        Err(_) => break,
+                    }
+                    sleep(LOOK).await;
                 }
+            }
+            if Instant::now() >= deadline {
+                break;
             }
         }
         Err(Error::Unavailable(words))

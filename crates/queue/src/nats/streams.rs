@@ -123,19 +123,24 @@ fn wanted(names: &Names, settings: &Settings) -> Vec<Config> {
     ]
 }
 
-/// Sees to it that every stream of a queue is there and as it has to be.
+/// Sees to it that every stream of a queue is there and as it has to be. Those that were made.
 pub(super) async fn ensure(
     context: &Context,
     names: &Names,
     settings: &Settings,
-) -> Result<(), StreamError> {
+) -> Result<Vec<String>, StreamError> {
+    let mut made = Vec::new();
     for config in wanted(names, settings) {
-        ensure_one(context, config).await?;
+        let name = config.name.clone();
+        if ensure_one(context, config).await? {
+            made.push(name);
+        }
     }
-    Ok(())
+    Ok(made)
 }
 
-async fn ensure_one(context: &Context, wanted: Config) -> Result<(), StreamError> {
+/// Whether it was made.
+async fn ensure_one(context: &Context, wanted: Config) -> Result<bool, StreamError> {
     let name = wanted.name.clone();
     let refused = |reason: String| StreamError::Refused {
         name: name.clone(),
@@ -145,7 +150,7 @@ async fn ensure_one(context: &Context, wanted: Config) -> Result<(), StreamError
         Ok(stream) => stream.cached_info().config.clone(),
         Err(error) if is_missing(error.kind()) => {
             return match context.create_stream(wanted).await {
-                Ok(_) => Ok(()),
+                Ok(_) => Ok(true),
                 Err(error) if error.kind() == CreateStreamErrorKind::TimedOut => {
                     Err(refused("the server did not answer in time".to_owned()))
                 }
@@ -165,12 +170,12 @@ async fn ensure_one(context: &Context, wanted: Config) -> Result<(), StreamError
         return foreign("storage");
     }
     match is_current(&found, &wanted) {
-        true => Ok(()),
+        true => Ok(false),
         false => {
             tracing::info!(stream = name, "a stream is brought up to date");
             let updated = context.update_stream(wanted).await;
             updated
-                .map(drop)
+                .map(|_| false)
                 .map_err(|error| refused(error.to_string()))
         }
     }

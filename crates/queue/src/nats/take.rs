@@ -8,6 +8,7 @@ use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::consumer::pull;
 use bytes::Bytes;
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
 use super::Nats;
@@ -87,17 +88,14 @@ impl Nats {
         self.0
             .board
             .taken(function, handed.len(), handed.len() < most);
-        let mut taken = Vec::new();
-        for one in handed {
+        let begins = handed.into_iter().map(|one| async {
             let sequence = one.kept.sequence;
-            match self.begin(one).await {
-                Ok(one) => taken.extend(one),
-                Err(error) => {
-                    tracing::warn!(function, sequence, %error, "a call was taken and cannot be begun; it comes again");
-                }
-            }
-        }
-        Ok(taken)
+            self.begin(one).await.unwrap_or_else(|error| {
+                tracing::warn!(function, sequence, %error, "a call was taken and cannot be begun; it comes again");
+                None
+            })
+        });
+        Ok(join_all(begins).await.into_iter().flatten().collect())
     }
 
     /// What a consumer has, at most so many.
@@ -177,6 +175,9 @@ impl Nats {
         } = handed;
         let message = Arc::new(Message::of(kept, &self.0.names, false));
         let known = match delivered {
+            1 if self.may_be_forgotten(message.at_ms) && self.is_done(&message, &reply).await? => {
+                None
+            }
             1 => {
                 let mut record = message.record(&self.0.settings.queue);
                 self.run(&mut record);
@@ -227,9 +228,7 @@ impl Nats {
         delivered: u32,
         reply: &str,
     ) -> Result<Option<(Record, u64)>, Error> {
-        if let Some(end) = self.end_of(message.id).await? {
-            self.finish(message, &end.envelope).await?;
-            self.answer(reply, TERM).await;
+        if self.is_done(message, reply).await? {
             return Ok(None);
         }
         let (known, revision) = self.attempts_of(message.id).await?;
@@ -255,6 +254,16 @@ impl Nats {
         self.run(&mut record);
         let written = self.write_attempts(message.id, &record, revision, delivered, "run");
         Ok(written.await?.map(|revision| (record, revision)))
+    }
+
+    /// Whether a call has ended that was handed out all the same; then all that is left is done.
+    async fn is_done(&self, message: &Message, reply: &str) -> Result<bool, Error> {
+        let Some(end) = self.end_of(message.id).await? else {
+            return Ok(false);
+        };
+        self.finish(message, &end.envelope).await?;
+        self.answer(reply, TERM).await;
+        Ok(true)
     }
 
     /// What went before, and the place where that is told.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use faas_queue::{Error, Nats, Queue};
@@ -67,7 +67,12 @@ async fn a_stream_that_was_deleted_is_made_again() {
 }
 
 /// Accepts until told to stop; the numbers of the calls that were accepted.
-async fn accept_all(nats: Nats, caller: u64, stop: Arc<AtomicBool>) -> Vec<String> {
+async fn accept_all(
+    nats: Nats,
+    caller: u64,
+    stop: Arc<AtomicBool>,
+    count: Arc<AtomicUsize>,
+) -> Vec<String> {
     let mut accepted = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         let number = format!("{caller}-{}", accepted.len());
@@ -75,6 +80,7 @@ async fn accept_all(nats: Nats, caller: u64, stop: Arc<AtomicBool>) -> Vec<Strin
         numbered.call_id.clone_from(&number);
         if nats.accept(new(numbered)).await.is_ok() {
             accepted.push(number);
+            count.fetch_add(1, Ordering::Relaxed);
         }
     }
     accepted
@@ -85,16 +91,34 @@ async fn kill_9_of_the_server_loses_no_call_that_was_accepted() {
     let mut server = Server::start().await;
     let nats = connect(&server.at()).await;
     let stop = Arc::new(AtomicBool::new(false));
+    let count = Arc::new(AtomicUsize::new(0));
+    let further = async |calls: usize| {
+        let until = count.load(Ordering::Relaxed) + calls;
+        soon("further calls to be accepted", async {
+            while count.load(Ordering::Relaxed) < until {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    };
     let callers: Vec<_> = (0..8)
-        .map(|caller| tokio::spawn(accept_all(nats.clone(), caller, Arc::clone(&stop))))
+        .map(|caller| {
+            let (stop, count) = (Arc::clone(&stop), Arc::clone(&count));
+            tokio::spawn(accept_all(nats.clone(), caller, stop, count))
+        })
         .collect();
     for _ in 0..3 {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        further(200).await;
         server.kill();
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        soon("the loss to be noticed", async {
+            while nats.trouble().is_none() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
         server.begin().await;
     }
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    further(200).await;
     stop.store(true, Ordering::Relaxed);
     let mut accepted = Vec::new();
     for caller in callers {

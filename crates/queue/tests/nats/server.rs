@@ -34,6 +34,38 @@ impl Server {
     /// One that is not started yet.
     pub(crate) fn absent(arguments: &[&str]) -> Self {
         let (address, port) = reserved();
+        Self::at_address(address, port, arguments)
+    }
+
+    /// Three that are to be one cluster, on the same port of three addresses of this machine. None is started yet.
+    pub(crate) fn cluster() -> [Self; 3] {
+        let (first, port) = reserved();
+        let (inner, _inner) = reserved();
+        let node = |number: u8| format!("nats://127.0.0.{number}:{}", inner.port());
+        let routes = [1, 2, 3].map(node).join(",");
+        let mut port = Some(port);
+        [1, 2, 3].map(|number| {
+            let address = SocketAddr::from(([127, 0, 0, number], first.port()));
+            let port = port.take().unwrap_or_else(|| held(address));
+            let (name, listens) = (format!("n{number}"), node(number));
+            Self::at_address(
+                address,
+                port,
+                &[
+                    "-n",
+                    &name,
+                    "--cluster_name",
+                    "c",
+                    "--cluster",
+                    &listens,
+                    "--routes",
+                    &routes,
+                ],
+            )
+        })
+    }
+
+    fn at_address(address: SocketAddr, port: TcpSocket, arguments: &[&str]) -> Self {
         Self {
             address,
             _port: port,
@@ -48,7 +80,7 @@ impl Server {
         let process = Command::new("nats-server")
             .args([
                 "-a",
-                "127.0.0.1",
+                &self.address.ip().to_string(),
                 "-js",
                 "-p",
                 &self.address.port().to_string(),
@@ -107,14 +139,18 @@ impl Server {
 pub(crate) fn reserved() -> (SocketAddr, TcpSocket) {
     loop {
         let address = SocketAddr::from(([127, 0, 0, 1], fastrand::u16(15_000..30_000)));
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_reuseaddr(true).unwrap();
         // Two that are bound so do not see each other: one that listens does.
-        let free = TcpListener::bind(address).is_ok();
-        if free && socket.bind(address).is_ok() {
-            return (address, socket);
+        if TcpListener::bind(address).is_ok() {
+            return (address, held(address));
         }
     }
+}
+
+fn held(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(address).unwrap();
+    socket
 }
 
 impl Drop for Server {
