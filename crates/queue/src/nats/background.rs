@@ -1,5 +1,6 @@
 //! What a worker's side of the queue does by itself, as long as it lives.
 
+use std::sync::atomic::Ordering;
 use std::sync::{PoisonError, Weak};
 use std::time::Duration;
 
@@ -24,12 +25,15 @@ const FULL: Duration = Duration::from_secs(1);
 
 impl Nats {
     /// Begins to hear of calls, of cancellations and of the end of delays. For workers.
-    pub(super) fn begin_work(&self) {
+    pub(super) async fn begin_work(&self) {
+        let mut heard = Heard::default();
+        // Where that cannot be told yet, nothing can have been taken yet either.
+        let _ = self.catch_up(&mut heard).await;
         let mut tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         let weak = || std::sync::Arc::downgrade(&self.0);
         tasks.spawn(hear_of_calls(weak()));
         tasks.spawn(hear_of_cancellations(weak()));
-        tasks.spawn(look(weak()));
+        tasks.spawn(look(weak(), heard));
         tasks.spawn(end_delays(weak()));
     }
 }
@@ -89,8 +93,15 @@ async fn hear_of_cancellations(weak: Weak<Inner>) {
     }
 }
 
+/// Up to where cancellations are known, and over which connection they are heard of.
+#[derive(Default)]
+struct Heard {
+    connections: u64,
+    place: u64,
+}
+
 /// Looks for what nobody told of: word of it may have been lost, and some put calls into the stream without a word.
-async fn look(weak: Weak<Inner>) {
+async fn look(weak: Weak<Inner>, mut heard: Heard) {
     loop {
         let Some(nats) = still(&weak) else {
             return;
@@ -99,6 +110,11 @@ async fn look(weak: Weak<Inner>) {
             && let Err(error) = nats.count().await
         {
             tracing::debug!(%error, "calls cannot be counted");
+        }
+        if nats.there().is_ok()
+            && let Err(error) = nats.catch_up(&mut heard).await
+        {
+            tracing::debug!(%error, "cancellations cannot be looked at");
         }
         drop(nats);
         sleep(LOOK).await;
@@ -141,6 +157,34 @@ impl Nats {
         if callbacks > 0 || !counts.is_empty() {
             self.tick();
         }
+        Ok(())
+    }
+
+    /// Tells of calls that were cancelled since the last connection was made: what was said while there was none was not
+    /// heard.
+    async fn catch_up(&self, heard: &mut Heard) -> Result<(), Error> {
+        let connections = self.0.connections.count.load(Ordering::Relaxed);
+        if connections == heard.connections {
+            return Ok(());
+        }
+        let names = &self.0.names;
+        let (stream, subject) = (names.cancels(), names.cancel_subject("*"));
+        let last = self.state(&stream).await?.last_sequence;
+        let first = heard.connections == 0;
+        while !first && heard.place < last {
+            let Some(mark) = self.next_of(&stream, &subject, heard.place + 1).await? else {
+                break;
+            };
+            heard.place = mark.sequence;
+            if let Some(Ok(id)) = mark.subject.rsplit('.').next().map(str::parse) {
+                // Nobody may be working just now.
+                let _ = self.0.cancelled.send(id);
+            }
+        }
+        *heard = Heard {
+            connections,
+            place: last,
+        };
         Ok(())
     }
 

@@ -126,7 +126,7 @@ impl Nats {
             .map(|retries| pending.saturating_sub(retries.waiting.len() as u64))
     }
 
-    async fn state(&self, stream: &str) -> Result<StreamState, Error> {
+    pub(super) async fn state(&self, stream: &str) -> Result<StreamState, Error> {
         let stream = self.stream(stream).await?;
         Ok(stream.get_info().await.map_err(unavailable)?.state)
     }

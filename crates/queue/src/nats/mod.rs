@@ -174,7 +174,7 @@ impl Nats {
     /// As [`Nats::connect`].
     pub async fn work(settings: Settings) -> Result<Self, NatsError> {
         let nats = Self::connect(settings).await?;
-        nats.begin_work();
+        nats.begin_work().await;
         Ok(nats)
     }
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use faas_queue::{Error, Nats, Queue};
+use faas_queue::{Error, Nats, Queue, Work};
 
 use crate::proxy::Proxy;
 use crate::server::Server;
-use crate::{call, connect, new, soon};
+use crate::{call, connect, new, settings, soon};
 
 const STREAM: &str = "OF_faas-request";
 
@@ -55,6 +55,36 @@ async fn a_lost_answer_stores_the_call_once_and_its_caller_hears_of_it() {
         accepted.id.to_string().starts_with("00000000-0004-8"),
         "{accepted:?}"
     );
+}
+
+#[tokio::test]
+async fn a_worker_that_was_cut_off_hears_of_what_was_cancelled_meanwhile() {
+    let server = Server::start().await;
+    let proxy = Proxy::before(server.address).await;
+    let others = connect(&server.at()).await;
+    let worker = Nats::work(settings(&proxy.address.to_string())).await;
+    let worker = worker.unwrap();
+    let mut cancelled = worker.cancellations();
+    let id = others.accept(new(call("f.openfaas-fn"))).await.unwrap().id;
+    let taken = soon("the call", async {
+        loop {
+            let wish = ("f.openfaas-fn".to_owned(), 1);
+            if let Some(taken) = worker.take(&[wish]).await.unwrap().pop() {
+                return taken;
+            }
+        }
+    });
+    assert_eq!(taken.await.id, id);
+    proxy.close();
+    soon("the loss to be noticed", async {
+        while worker.trouble().is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    assert!(others.cancel(id).await.unwrap());
+    proxy.open();
+    assert_eq!(soon("the word", cancelled.recv()).await.unwrap(), id);
 }
 
 #[tokio::test]

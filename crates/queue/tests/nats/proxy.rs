@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 /// Passes bytes on, both ways; told to, it cuts the connection when the server next answers a publish, and the answer is
 /// lost.
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     loses: Arc<AtomicBool>,
+    open: watch::Sender<bool>,
 }
 
 impl Proxy {
@@ -20,16 +22,34 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let loses = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&loses);
+        let open = watch::Sender::new(true);
+        let is_open = open.subscribe();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let told = Arc::clone(&told);
+                let (told, mut is_open) = (Arc::clone(&told), is_open.clone());
                 tokio::spawn(async move {
-                    let server = TcpStream::connect(server).await?;
-                    pass(client, server, &told).await
+                    tokio::select! {
+                        biased;
+                        _ = is_open.wait_for(|open| !open) => Ok(()),
+                        passed = pass_to(client, server, &told) => passed,
+                    }
                 });
             }
         });
-        Self { address, loses }
+        Self {
+            address,
+            loses,
+            open,
+        }
+    }
+
+    /// Cuts every connection, and lets none through until it is opened again.
+    pub(crate) fn close(&self) {
+        self.open.send_replace(false);
+    }
+
+    pub(crate) fn open(&self) {
+        self.open.send_replace(true);
     }
 
     /// Loses the next answer to a publish.
@@ -41,6 +61,11 @@ impl Proxy {
     pub(crate) fn has_lost(&self) -> bool {
         !self.loses.load(Ordering::SeqCst)
     }
+}
+
+async fn pass_to(client: TcpStream, server: SocketAddr, loses: &AtomicBool) -> std::io::Result<()> {
+    let server = TcpStream::connect(server).await?;
+    pass(client, server, loses).await
 }
 
 async fn pass(client: TcpStream, server: TcpStream, loses: &AtomicBool) -> std::io::Result<()> {
