@@ -182,7 +182,11 @@ pub(crate) struct Played {
 
 impl Played {
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind(ANY_PORT).await.unwrap();
+        Self::at(TcpListener::bind(ANY_PORT).await.unwrap())
+    }
+
+    /// One with a listener of the test's own making.
+    pub(crate) fn at(listener: TcpListener) -> Self {
         let address = listener.local_addr().unwrap();
         Self { listener, address }
     }
