@@ -1,3 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 pub mod alert;
+pub mod decision;
+pub mod floor;
+pub mod idle;
+pub mod legacy;
+pub mod load;
+pub mod needs;
+pub mod settings;
