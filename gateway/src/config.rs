@@ -9,6 +9,8 @@ use faas_queue::is_queue_name;
 use faas_queue::nats::{Login, Settings};
 use url::Url;
 
+use crate::scaling::Autoscaler;
+
 faas_http::settings! {
     /// Settings of the gateway. Field names are the variable names.
     pub struct Config {
@@ -34,6 +36,38 @@ faas_http::settings! {
         pub scale_from_zero_timeout: Duration = "30s",
         /// Most calls of one function that may wait for a replica; more are answered 503.
         pub scale_from_zero_queue: usize = "1024",
+        /// Who decides about replicas: native, this gateway by the load that it measures; legacy, AlertManager and the idler
+        /// alone; off, nobody but those who ask for a number.
+        pub autoscaler: Autoscaler = "native",
+        /// How often the load is looked at.
+        pub autoscaler_tick: Duration = "2s",
+        /// How long the load is averaged over.
+        pub autoscaler_fast_window: Duration = "6s",
+        /// How many times more than the ready replicas are for the load of two seconds has to be, to count at once.
+        /// 0 is never.
+        pub autoscaler_burst_ratio: f64 = "2",
+        /// How long replicas that were needed are kept, at most 5m. The label com.openfaas.scale.down.window replaces it.
+        pub autoscaler_down_window: Duration = "60s",
+        /// How functions are scaled that have neither com.openfaas.scale.type nor com.openfaas.scale.target: legacy, rps,
+        /// capacity, cpu or queue.
+        pub default_scale_type: String = "legacy",
+        /// Load of one replica, in what the type says, where com.openfaas.scale.target does not say it.
+        pub default_target: f64 = "50",
+        /// Share of the target that is aimed at, above 0 and at most 1, where com.openfaas.scale.target-proportion does not
+        /// say it.
+        pub default_target_proportion: f64 = "0.9",
+        /// Most replicas, where com.openfaas.scale.max does not say it.
+        pub default_scale_max: u64 = "20",
+        /// How long a function is idle before it is put to sleep, where com.openfaas.scale.zero allows that and
+        /// com.openfaas.scale.zero-duration does not say it.
+        pub default_zero_duration: Duration = "15m",
+        /// Whether a function that somebody has set to zero, and that may not sleep, is brought back to its minimum.
+        pub maintain_min_replicas: bool = "false",
+        /// Whether a function of type legacy gets further replicas only while each has five calls a second; false is
+        /// the original's rule, by which six in all bring it to its maximum.
+        pub legacy_per_replica: bool = "true",
+        /// From one step of a function of type legacy to the next.
+        pub legacy_step_interval: Duration = "30s",
         /// Host of NATS, or several separated by commas. With faas_nats_port it makes asynchronous calls available.
         pub faas_nats_address: Option<String>,
         /// Port of NATS.

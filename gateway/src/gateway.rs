@@ -20,7 +20,7 @@ use crate::endpoints::{Endpoints, Watched};
 use crate::error::{Error, StartError};
 use crate::metrics::Metrics;
 use crate::provider::{Limits, ProviderLink};
-use crate::scaling::FromZero;
+use crate::scaling::{FromZero, Policy, Scaler};
 use crate::{Config, routes};
 
 /// Where the gateway listens.
@@ -62,6 +62,7 @@ pub(crate) struct Shared {
     pub(crate) forwarder: Forwarder,
     pub(crate) upstream_timeout: Option<Duration>,
     pub(crate) from_zero: Arc<FromZero>,
+    pub(crate) scaler: Arc<Scaler>,
     pub(crate) metrics: Arc<Metrics>,
     /// Who may ask for more than their own calls.
     pub(crate) credentials: Option<Credentials>,
@@ -149,7 +150,17 @@ impl Gateway {
         let table = endpoints.table();
         let metrics =
             Metrics::new(series).map_err(|error| StartError::Setting(error.to_string()))?;
+        let metrics = Arc::new(metrics);
+        let scaler = Scaler::new(
+            Policy::of(&config).map_err(StartError::Setting)?,
+            client.clone(),
+            Arc::clone(&endpoints),
+            Arc::clone(&metrics),
+            queue.clone(),
+        );
+        let scaler = scaler.map_err(|error| StartError::Setting(error.to_string()))?;
         let app = Arc::new(Shared {
+            scaler,
             provider: link(provider_url, upstream_timeout)?,
             // A followed log may be silent for hours.
             logs: link(
@@ -158,7 +169,7 @@ impl Gateway {
             )?,
             forwarder: Forwarder::new(upstream_timeout),
             from_zero: FromZero::new(&config, client.clone(), Arc::clone(&endpoints)),
-            metrics: Arc::new(metrics),
+            metrics,
             credentials: credentials.clone(),
             queue,
             bodies: Budget::default(),
@@ -217,7 +228,10 @@ impl Gateway {
         };
         let metrics = self.metrics.run(drained.cancelled());
         let forgetting = drained.run_until_cancelled(forget_deleted(Arc::clone(&self.app)));
-        let (public, metrics, _) = tokio::join!(public, metrics, forgetting);
+        // Who drains decides nothing more.
+        let scaling = Arc::clone(&self.app.scaler).run();
+        let scaling = self.app.stop.run_until_cancelled(scaling);
+        let (public, metrics, _, _) = tokio::join!(public, metrics, forgetting, scaling);
         public?;
         metrics?;
         Ok(())

@@ -20,3 +20,4 @@ pub use config::Config;
 pub use endpoints::Endpoints;
 pub use error::StartError;
 pub use gateway::{Addresses, Gateway, Parts};
+pub use scaling::Autoscaler;

@@ -12,6 +12,8 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
 };
 
+use crate::scaling::Meter;
+
 /// Label of calls whose function nobody knows: one series, whatever names a caller makes up.
 const UNKNOWN: &str = "unknown";
 /// Code of a call whose caller hung up before the answer began.
@@ -34,6 +36,7 @@ pub(crate) struct Metrics {
 /// The series of one function, looked up once.
 pub(crate) struct FunctionCounts {
     label: String,
+    pub(crate) meter: Arc<Meter>,
     started: IntCounter,
     /// `None` once the function is gone: a call that outlives it must not bring its series back.
     by_code: RwLock<Option<HashMap<u16, Series>>>,
@@ -115,10 +118,20 @@ impl Metrics {
         })
     }
 
+    /// What is measured of a function's calls, if it has had any.
+    pub(crate) fn meter(&self, name: &FunctionName) -> Option<Arc<Meter>> {
+        let functions = self
+            .functions
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        functions.get(name).map(|counts| Arc::clone(&counts.meter))
+    }
+
     fn counts(&self, label: &str) -> FunctionCounts {
         let started = self.started.with_label_values(&[label]);
         FunctionCounts {
             label: label.to_owned(),
+            meter: Arc::default(),
             started,
             by_code: RwLock::new(Some(HashMap::new())),
         }
@@ -193,11 +206,15 @@ impl Metrics {
         }
     }
 
-    /// The page for Prometheus; the replicas on it are those of `table`.
-    pub(crate) fn page(&self, table: &EndpointTable) -> Response {
+    /// The page for Prometheus; the replicas on it are those of `table`. `scaling` gives further series, as they are just then.
+    pub(crate) fn page<'a>(
+        &'a self,
+        table: &EndpointTable,
+        scaling: impl FnOnce() -> &'a Registry,
+    ) -> Response {
         // Once more: a call may have looked its function up just before it was deleted.
         self.forget_missing(table);
-        // One page at a time: between reset and gather the gauge is nobody else's.
+        // One page at a time: between reset and gather the gauges are nobody else's.
         let _page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
         self.replicas.reset();
         for (name, function) in table.functions.iter() {
@@ -206,7 +223,7 @@ impl Metrics {
                 .with_label_values(&[name.as_str()])
                 .set(replicas);
         }
-        metrics::page_of([&self.registry].into_iter().chain(&self.further))
+        metrics::page_of([&self.registry, scaling()].into_iter().chain(&self.further))
     }
 }
 

@@ -11,7 +11,9 @@ use http::{Method, StatusCode};
 
 use crate::gateway::App;
 use crate::guard;
-use crate::handlers::{alert, async_call, call, call_status, dead_letters, health, system};
+use crate::handlers::{
+    alert, async_call, call, call_status, dead_letters, health, scaling, system,
+};
 
 /// The public port. Everything under `/system` is behind the same authentication, as a group.
 pub(crate) fn public(app: App, credentials: Option<Credentials>) -> Router {
@@ -26,6 +28,7 @@ pub(crate) fn public(app: App, credentials: Option<Credentials>) -> Router {
         )
         .route("/system/function/{name}", get(system::status))
         .route("/system/scale-function/{name}", post(system::change))
+        .route("/system/scaling/{name}", get(scaling::why))
         .route("/system/info", get(system::info))
         .route("/system/alert", post(alert::alert))
         .route(

@@ -239,6 +239,15 @@ macro_rules! number {
 
 number!(u16, u32, u64, usize);
 
+impl Setting for f64 {
+    const KIND: &'static str = "decimal number";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let number = text.parse().ok().filter(|number: &Self| number.is_finite());
+        number.ok_or_else(|| format!("`{text}` is no decimal number"))
+    }
+}
+
 impl Setting for bool {
     const KIND: &'static str = "true/false";
 

@@ -47,6 +47,18 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 8] = [
+        Self::Load,
+        Self::Burst,
+        Self::Window,
+        Self::Floor,
+        Self::Legacy,
+        Self::Idle,
+        Self::Activation,
+        Self::Manual,
+    ];
+
     /// The word for it in metrics and answers.
     #[must_use]
     pub const fn word(self) -> &'static str {

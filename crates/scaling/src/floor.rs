@@ -21,17 +21,18 @@ pub struct Floor {
 
 impl Floor {
     /// An alert fires while the function has `current` replicas: it is to have a step more, at least. Told again within ten
-    /// seconds it is no further step, and only holds for longer.
-    pub fn fires(&mut self, now: Duration, current: u64, limits: Limits) {
+    /// seconds it is no further step, and only holds for longer. Whether it was a step.
+    pub fn fires(&mut self, now: Duration, current: u64, limits: Limits) -> bool {
         let floor = self.at(now);
         self.told = now;
         self.replicas = floor;
         let stepped = self.stepped;
         if stepped.is_some_and(|at| now.saturating_sub(at) < STEP_INTERVAL) {
-            return;
+            return false;
         }
         self.stepped = Some(now);
         self.replicas = floor.max(Some(alert::replicas(true, current, limits)));
+        true
     }
 
     /// The alert is over, and its floor with it.
@@ -55,8 +56,8 @@ mod tests {
         floor.at(Duration::from_secs(second))
     }
 
-    fn fires(floor: &mut Floor, second: u64, current: u64) {
-        floor.fires(Duration::from_secs(second), current, Limits::default());
+    fn fires(floor: &mut Floor, second: u64, current: u64) -> bool {
+        floor.fires(Duration::from_secs(second), current, Limits::default())
     }
 
     #[test]
@@ -73,9 +74,8 @@ mod tests {
     #[test]
     fn told_three_times_in_ten_seconds_it_is_one_step() {
         let mut floor = Floor::default();
-        for second in [100, 104, 109] {
-            fires(&mut floor, second, 3);
-        }
+        let steps = [100, 104, 109].map(|second| fires(&mut floor, second, 3));
+        assert_eq!(steps, [true, false, false]);
         assert_eq!((at(&floor, 168), at(&floor, 169)), (Some(7), None));
         let mut floor = Floor::default();
         for (second, current) in [(100, 3), (130, 7), (160, 11)] {

@@ -16,24 +16,29 @@ pub struct Second {
     pub succeeded: u64,
 }
 
-/// The seconds up to now, the latest last. Bounded: older ones than the last 300 are forgotten.
+/// The seconds up to now. Bounded: older ones than the last 300 are forgotten, and a function without calls takes no room.
 #[derive(Clone, Debug, Default)]
 pub struct Load {
+    /// How many seconds were measured, at most those that are kept.
+    age: usize,
+    /// Those from the first that brought anything on, the latest last.
     seconds: VecDeque<Second>,
 }
 
 impl Load {
     /// Adds the second that has just ended. Every second is added, those without calls too.
     pub fn push(&mut self, second: Second) {
-        if self.seconds.len() == KEPT {
+        self.age = (self.age + 1).min(KEPT);
+        self.seconds.push_back(second);
+        let idle = |second: &Second| *second == Second::default();
+        while self.seconds.len() > KEPT || self.seconds.front().is_some_and(idle) {
             self.seconds.pop_front();
         }
-        self.seconds.push_back(second);
     }
 
     /// The average of the last `window` seconds, or of as many as there are; 0 where there are none.
     pub fn average(&self, window: usize, of: impl Fn(&Second) -> f64) -> f64 {
-        let count = window.min(self.seconds.len());
+        let count = window.min(self.age);
         let sum: f64 = self.seconds.iter().rev().take(count).map(of).sum();
         sum / count.max(1) as f64
     }
@@ -90,6 +95,12 @@ mod tests {
             load.push(Second::default());
         }
         assert_eq!(load.average(KEPT + 1, arrivals), 0.0);
-        assert_eq!(load.seconds.len(), KEPT);
+        assert_eq!((load.age, load.seconds.len()), (KEPT, 0));
+        load.push(Second {
+            arrivals: 60,
+            ..Second::default()
+        });
+        // The seconds without calls count all the same.
+        assert_eq!(load.average(6, arrivals), 10.0);
     }
 }

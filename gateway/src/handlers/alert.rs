@@ -27,7 +27,8 @@ pub(crate) async fn alert(State(app): State<App>, body: Body) -> Response {
         let words = "Unable to parse alert, bad format.";
         return (StatusCode::BAD_REQUEST, words).into_response();
     };
-    let failures = follow(alerts, &app.client, &app.config.function_namespace).await;
+    let namespace = &app.config.function_namespace;
+    let failures = follow(alerts, &app.scaler, &app.client, namespace).await;
     if failures.is_empty() {
         return StatusCode::OK.into_response();
     }

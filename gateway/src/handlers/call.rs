@@ -14,6 +14,7 @@ use faas_http::forward::{Failure, REMAINING_MS};
 use faas_provider::{
     CALL_METHODS, FunctionEndpoints, FunctionName, FunctionPath, TIMEOUT_ANNOTATION, timeout,
 };
+use http::StatusCode;
 use http::header::{ALLOW, HeaderMap, HeaderValue};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
@@ -21,6 +22,7 @@ use crate::call_id::CallId;
 use crate::error::Error;
 use crate::gateway::App;
 use crate::metrics::{CALLER_GONE, FunctionCounts, Metrics};
+use crate::scaling::Arrived;
 use crate::{endpoints, name};
 
 /// Longest wait for the table to show a function that the provider says it has.
@@ -50,8 +52,15 @@ async fn answer(app: &App, mut request: Request, id: &CallId) -> Result<Response
     let found = find(app, &name).await;
     let mut function = found.inspect_err(|error| app.metrics.unknown_function(error.code()))?;
     let mut watch = Watch::new(app, &name);
+    if watch.counts.meter.is_falling() {
+        watch.counts.meter.fallen().await;
+        function = watch.refused_by(find(app, &name).await)?;
+    }
     if function.endpoints.is_empty() {
+        let counts = Arc::clone(&watch.counts);
+        let _waits = counts.meter.waits();
         function = watch.refused_by(woken(app, &name, request.headers_mut()).await)?;
+        app.scaler.cold_start(&name, watch.since.elapsed());
     }
     let target = match uri.query() {
         Some(query) => format!("{}?{query}", path.rest),
@@ -163,6 +172,7 @@ async fn shown(app: &App, name: &FunctionName) -> Option<Arc<FunctionEndpoints>>
 struct Watch {
     metrics: Arc<Metrics>,
     counts: Arc<FunctionCounts>,
+    arrived: Arrived,
     since: Instant,
     /// The code that the caller sees; until an answer begins, that there is no caller.
     code: u16,
@@ -173,6 +183,7 @@ impl Watch {
         let counts = app.metrics.function(name);
         Self {
             metrics: Arc::clone(&app.metrics),
+            arrived: counts.meter.arrived(),
             counts,
             since: Instant::now(),
             code: CALLER_GONE,
@@ -196,6 +207,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
+        self.arrived.succeeded = self.code == StatusCode::OK.as_u16();
         self.metrics
             .ended(&self.counts, self.code, self.since.elapsed());
     }
@@ -218,7 +230,7 @@ impl HttpBody for Counted {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         if let Poll::Ready(Some(Err(_))) = frame {
             // The caller's connection is cut: no success, whatever its first line said.
-            self.watch.code = http::StatusCode::BAD_GATEWAY.as_u16();
+            self.watch.code = StatusCode::BAD_GATEWAY.as_u16();
         }
         frame
     }

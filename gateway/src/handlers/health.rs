@@ -80,7 +80,7 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
 /// On the metrics port: the page for Prometheus.
 pub(crate) async fn metrics(State(app): State<App>) -> Response {
     let table = app.table.borrow().clone();
-    app.metrics.page(&table)
+    app.metrics.page(&table, || app.scaler.series())
 }
 
 /// Where a browser or a curious person lands.

@@ -6,4 +6,5 @@ pub(crate) mod call;
 pub(crate) mod call_status;
 pub(crate) mod dead_letters;
 pub(crate) mod health;
+pub(crate) mod scaling;
 pub(crate) mod system;

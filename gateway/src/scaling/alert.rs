@@ -6,6 +6,7 @@ use faas_provider::{
 use faas_scaling::alert::{self, Limits};
 use serde::Deserialize;
 
+use super::{Autoscaler, Scaler};
 use crate::error::in_words;
 use crate::name;
 
@@ -33,9 +34,13 @@ struct Labels {
 /// Follows each alert in turn. Gives one line per alert that could not be followed, `[INDEX] WORDS`.
 pub(crate) async fn follow(
     alerts: Alerts,
+    scaler: &Scaler,
     provider: &Client,
     default_namespace: &str,
 ) -> Vec<String> {
+    if scaler.policy.autoscaler == Autoscaler::Off {
+        return Vec::new();
+    }
     let mut failures = Vec::new();
     for (index, alert) in alerts.alerts.into_iter().enumerate() {
         // An alert of something else than a function reaches this webhook too.
@@ -48,7 +53,7 @@ pub(crate) async fn follow(
             failures.push(format!("[{index}] error scaling: {words}"));
             continue;
         };
-        if let Err(error) = step(&name, alert.status == "firing", provider).await {
+        if let Err(error) = step(&name, alert.status == "firing", scaler, provider).await {
             tracing::warn!(function = %name, %error, "an alert could not be followed");
             failures.push(format!(
                 "[{index}] error scaling {name}: {}",
@@ -59,14 +64,29 @@ pub(crate) async fn follow(
     failures
 }
 
-async fn step(name: &FunctionName, firing: bool, provider: &Client) -> Result<(), client::Error> {
-    let status = provider.status(name).await?;
-    let replicas = alert::replicas(firing, status.replicas, limits(&status));
-    if replicas == status.replicas {
+async fn step(
+    name: &FunctionName,
+    firing: bool,
+    scaler: &Scaler,
+    provider: &Client,
+) -> Result<(), client::Error> {
+    let replicas = match scaler.alert(name, firing) {
+        Some(replicas) => replicas,
+        // A function that was deployed a moment ago, or none.
+        None => of_status(&provider.status(name).await?, firing),
+    };
+    let Some(replicas) = replicas else {
         return Ok(());
-    }
-    tracing::info!(function = %name, from = status.replicas, to = replicas, firing, "scaling by an alert");
-    provider.scale(name, replicas).await
+    };
+    tracing::info!(function = %name, to = replicas, firing, "scaling by an alert");
+    provider.scale(name, replicas).await?;
+    scaler.alerted(name, replicas);
+    Ok(())
+}
+
+fn of_status(status: &FunctionStatus, firing: bool) -> Option<u64> {
+    let replicas = alert::replicas(firing, status.replicas, limits(status));
+    (replicas != status.replicas).then_some(replicas)
 }
 
 /// The scaling labels; one that is no number counts as unset.

@@ -1,7 +1,17 @@
-//! What the gateway does about replicas: wake a function that is called, and follow alerts.
+//! What the gateway does about replicas: measure, decide, ask for them; wake a function that is called; follow alerts.
 
 mod alert;
 mod from_zero;
+mod meter;
+mod policy;
+mod scaled;
+mod scaler;
+mod series;
+mod why;
 
 pub(crate) use alert::{Alerts, follow};
 pub(crate) use from_zero::FromZero;
+pub(crate) use meter::{Arrived, Meter};
+pub use policy::Autoscaler;
+pub(crate) use policy::Policy;
+pub(crate) use scaler::Scaler;

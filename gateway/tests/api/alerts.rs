@@ -1,5 +1,7 @@
 //! AlertManager's webhook, end to end.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Deployed, Fake, Memory, TestGateway, until};
@@ -33,12 +35,12 @@ async fn an_alert_steps_a_function_up_and_its_end_brings_it_back_to_the_minimum(
         },
     );
     let gateway = TestGateway::ready(fake.address).await;
-    // 35 % of 9 is 3.15: a step is 4.
+    // 35 % of 9 is 3.15: a step is 4. What is told again is no further step.
     for _ in 0..3 {
         let answer = send(&gateway, &[alert("firing", "f")]).await;
         assert_eq!((answer.status, answer.text.as_str()), (200, ""));
     }
-    assert_eq!(asked(&fake), [6, 9]);
+    assert_eq!(asked(&fake), [6]);
     for _ in 0..2 {
         assert_eq!(
             send(&gateway, &[alert("resolved", "f.openfaas-fn")])
@@ -47,7 +49,7 @@ async fn an_alert_steps_a_function_up_and_its_end_brings_it_back_to_the_minimum(
             200
         );
     }
-    assert_eq!(asked(&fake), [6, 9, 2]);
+    assert_eq!(asked(&fake), [6, 2]);
 }
 
 #[tokio::test]
@@ -55,10 +57,11 @@ async fn without_labels_a_step_is_a_fifth_of_twenty() {
     let fake = Fake::start().await;
     fake.deploy("f", Deployed::with(1));
     let gateway = TestGateway::ready(fake.address).await;
-    for _ in 0..6 {
-        assert_eq!(send(&gateway, &[alert("firing", "f")]).await.status, 200);
-    }
-    assert_eq!(asked(&fake), [5, 9, 13, 17, 20]);
+    assert_eq!(send(&gateway, &[alert("firing", "f")]).await.status, 200);
+    // AlertManager repeats itself after thirty seconds; what comes within ten is the same step.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(send(&gateway, &[alert("firing", "f")]).await.status, 200);
+    assert_eq!(asked(&fake), [5, 9]);
 }
 
 #[tokio::test]
@@ -75,6 +78,11 @@ async fn the_end_of_an_alert_wakes_nobody_and_factor_zero_moves_nobody() {
             ..Deployed::with(3)
         },
     );
+    until("the label is known", async || {
+        let why = gateway.get("/system/scaling/f").await.json();
+        why["settings"]["factor"] == 0
+    })
+    .await;
     assert_eq!(send(&gateway, &[alert("firing", "f")]).await.status, 200);
     assert_eq!(asked(&fake), Vec::<Value>::new());
 }

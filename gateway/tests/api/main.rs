@@ -20,6 +20,7 @@ mod methods;
 mod metrics;
 mod names;
 mod restarts;
+mod scaling;
 mod shutdown;
 mod streaming;
 mod support;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -50,6 +51,8 @@ impl Deployed {
 pub(crate) enum Scale {
     /// As asked, at once.
     Done,
+    /// As asked, half a second later.
+    Late,
     /// As asked, but nothing ever becomes ready.
     NeverReady,
     /// Refused with this status.
@@ -214,6 +217,10 @@ async fn serve(stage: Arc<Stage>, request: Request) -> Response {
         return (StatusCode::from_u16(status).unwrap(), body).into_response();
     }
     let path = parts.uri.path().trim_start_matches("/system/");
+    let is_late = matches!(*stage.scale.lock().unwrap(), Scale::Late);
+    if is_late && path.starts_with("scale-function/") {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
     match (parts.method, path) {
         (Method::GET, "endpoints") if !stage.foreign => {
             Body::from_stream(endpoints(&stage)).into_response()
@@ -243,7 +250,7 @@ fn one(stage: &Stage, method: &Method, path: &str, body: &str) -> Response {
     }
     let wish: Value = serde_json::from_str(body).unwrap();
     function.replicas = wish["replicas"].as_u64().unwrap();
-    if matches!(scale, Scale::Done) {
+    if matches!(scale, Scale::Done | Scale::Late) {
         function.available = function.replicas;
     }
     stage.functions.send_modify(|functions| {
