@@ -65,6 +65,9 @@ pub(crate) enum Error {
         /// The limit.
         limit: usize,
     },
+    /// It was to be scaled only if nobody used it lately.
+    #[error("function {0} was called within X-If-Idle-Seconds, is called now, or nobody knows")]
+    NotIdle(FunctionName),
     /// It could not be scaled up.
     #[error("function {name} could not be scaled up: {reason}")]
     ScaleFailed {
@@ -159,6 +162,7 @@ impl Error {
             }
             Self::Provider(failure) => failure.status(),
             Self::ProviderGarbage(_) => StatusCode::BAD_GATEWAY,
+            Self::NotIdle(_) => StatusCode::PRECONDITION_FAILED,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unsupported(_) => StatusCode::NOT_IMPLEMENTED,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,

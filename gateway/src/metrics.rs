@@ -233,6 +233,11 @@ impl FunctionCounts {
         self.started.inc();
     }
 
+    /// What is measured of its calls.
+    pub(crate) fn meter(&self) -> Arc<Meter> {
+        Arc::clone(&self.meter)
+    }
+
     /// Calls that have ended, whatever their code.
     pub(crate) fn total(&self) -> u64 {
         let by_code = self.by_code();

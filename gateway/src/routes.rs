@@ -27,7 +27,7 @@ pub(crate) fn public(app: App, credentials: Option<Credentials>) -> Router {
                 .delete(system::change),
         )
         .route("/system/function/{name}", get(system::status))
-        .route("/system/scale-function/{name}", post(system::change))
+        .route("/system/scale-function/{name}", post(scaling::scale))
         .route("/system/scaling/{name}", get(scaling::why))
         .route("/system/info", get(system::info))
         .route("/system/alert", post(alert::alert))

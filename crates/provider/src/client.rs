@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use faas_http::auth::Pair;
 use futures_util::{Stream, StreamExt, TryStreamExt};
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -23,6 +23,9 @@ use crate::{
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection may be silent; the stream of endpoints has a heartbeat.
 const SILENCE: Duration = Duration::from_secs(15);
+
+/// Seconds within which a function may not have been called, or a scale request is refused with 412 (ours).
+pub const IF_IDLE_SECONDS: HeaderName = HeaderName::from_static("x-if-idle-seconds");
 
 /// Why a request got no usable answer.
 #[derive(Debug, thiserror::Error)]
@@ -140,6 +143,31 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn scale(&self, name: &FunctionName, replicas: u64) -> Result<(), Error> {
+        self.ask_for(name, replicas, HeaderMap::new()).await
+    }
+
+    /// The same, unless the function was called within `idle`: a gateway of this project refuses that with 412. Others do as
+    /// asked.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn scale_if_idle(
+        &self,
+        name: &FunctionName,
+        replicas: u64,
+        idle: Duration,
+    ) -> Result<(), Error> {
+        let condition = (IF_IDLE_SECONDS, HeaderValue::from(idle.as_secs()));
+        self.ask_for(name, replicas, HeaderMap::from_iter([condition]))
+            .await
+    }
+
+    async fn ask_for(
+        &self,
+        name: &FunctionName,
+        replicas: u64,
+        headers: HeaderMap,
+    ) -> Result<(), Error> {
         let body = ScaleServiceRequest {
             service_name: name.name().into(),
             replicas,
@@ -151,7 +179,7 @@ impl Client {
             name.name(),
             name.namespace()
         );
-        self.send(Method::POST, &path, &body).await
+        self.send_with(Method::POST, &path, headers, &body).await
     }
 
     /// The names of all namespaces.
@@ -203,9 +231,20 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: &impl Serialize) -> Result<(), Error> {
+        self.send_with(method, path, HeaderMap::new(), body).await
+    }
+
+    async fn send_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: &impl Serialize,
+    ) -> Result<(), Error> {
         let response = self
             .http
             .request(method, self.url(path)?)
+            .headers(headers)
             .json(body)
             .timeout(TIMEOUT)
             .send()

@@ -231,6 +231,24 @@ impl Scaler {
         }
     }
 
+    /// Whether a function was not called for so long, and is not called now: then calls that come wait until the guard is
+    /// dropped. What is not known counts as called: a function that this gateway has not seen for so long, a queue that does
+    /// not answer.
+    pub(crate) async fn if_idle(&self, name: &FunctionName, idle: Duration) -> Option<Falling> {
+        let queued = self.queued().await?.get(name.as_str()).copied();
+        let meter = self.metrics.function(name).meter();
+        let (now, used) = (self.now(), self.used(&meter));
+        let since = now.saturating_sub(used.unwrap_or_default());
+        (queued.unwrap_or_default() == 0 && since >= idle)
+            .then(|| meter.fall())
+            .flatten()
+    }
+
+    /// Waits, for a second at most, until the table shows that a function is asleep.
+    pub(crate) async fn settles(&self, name: &FunctionName) {
+        let _ = timeout(Duration::from_secs(1), self.sleeps(name)).await;
+    }
+
     /// Waits for the table to show a function without replicas. Whether it did in time.
     async fn sleeps(&self, name: &FunctionName) -> bool {
         let mut table = self.endpoints.table();

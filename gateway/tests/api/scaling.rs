@@ -373,6 +373,31 @@ async fn switched_off_nothing_is_decided_and_alerts_are_only_heard() {
 }
 
 #[tokio::test]
+async fn a_number_for_an_idle_function_is_refused_while_it_is_used() {
+    let fake = Fake::start().await;
+    fake.deploy("f", Deployed::with(1));
+    let gateway = quick(fake.address, |_| ()).await;
+    let zero = |seconds: &'static str| {
+        let request = gateway.request("POST", "/system/scale-function/f?namespace=openfaas-fn");
+        let request = request.header("X-If-Idle-Seconds", seconds);
+        Answer::to(request.json(&json!({"replicas": 0})))
+    };
+    // This gateway has not seen an hour.
+    let words = "function f.openfaas-fn was called within X-If-Idle-Seconds, is called now, or nobody knows";
+    zero("3600").await.is_refusal(412, words);
+    let call = calls(&gateway, "/function/f/hold", 1);
+    fake.replica.stage.holds(1).await;
+    zero("0").await.is_refusal(412, words);
+    fake.replica.stage.let_go(1);
+    assert_eq!(soon("the answer", call.join_all()).await[0].status, 200);
+    assert_eq!(asked(&fake), [0; 0]);
+    until("it to be idle", async || zero("1").await.status == 202).await;
+    assert_eq!(asked(&fake), [0]);
+    // Not a number: as if it were not there.
+    assert_eq!(zero("soon").await.status, 202);
+}
+
+#[tokio::test]
 async fn the_metrics_page_tells_what_dashboards_ask_for() {
     let fake = Fake::start().await;
     let labels = json!({"com.openfaas.scale.type": "capacity", "com.openfaas.scale.min": "2", "com.openfaas.scale.target": "7"});

@@ -46,6 +46,7 @@ fn the_page_lists_every_variable_of_every_program() {
         section::<faas_local::Config>("faas-local"),
         section::<faas_gateway::Config>("gateway"),
         section::<faas_queue_worker::Config>("queue-worker"),
+        section::<faas_idler::Config>("faas-idler"),
         section::<faas_provider_memory::Config>("provider-memory"),
         section::<faas_provider_swarm::Config>("provider-swarm"),
         watchdog(),

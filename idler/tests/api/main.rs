@@ -1,0 +1,7 @@
+//! The idler's program before a gateway with functions that are played, and a real Prometheus that scrapes the gateway.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod idles;
+mod platform;
+mod processes;
+mod troubles;
