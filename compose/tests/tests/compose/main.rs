@@ -9,6 +9,7 @@ mod images;
 mod journey;
 mod knobs;
 mod networks;
+mod queued;
 mod seccomp;
 mod swapped;
 mod swarm;
