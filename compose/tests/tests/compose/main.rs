@@ -11,5 +11,6 @@ mod knobs;
 mod networks;
 mod queued;
 mod seccomp;
+mod seen;
 mod swapped;
 mod swarm;
