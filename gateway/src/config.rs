@@ -6,7 +6,7 @@ use std::time::Duration;
 use faas_http::env;
 use faas_http::telemetry::{LogFormat, LogLevel};
 use faas_queue::is_queue_name;
-use faas_queue::nats::{Login, Settings};
+use faas_queue::nats::{Login, LoginFiles, Settings};
 use url::Url;
 
 faas_http::settings! {
@@ -46,6 +46,11 @@ faas_http::settings! {
         pub nats_password_file: Option<PathBuf>,
         /// File of a token, where NATS wants one instead.
         pub nats_token_file: Option<PathBuf>,
+        /// Credentials file, where NATS wants one instead.
+        pub nats_creds: Option<PathBuf>,
+        /// File of the authorities (PEM) of which NATS shows a certificate; with it nothing is said in the clear. Where NATS
+        /// asks for TLS and this is unset, those of this machine.
+        pub nats_tls_ca: Option<PathBuf>,
         /// How many servers keep what is queued: 1, or 3 in a cluster. The queue-worker has to say the same of this and
         /// the next three.
         pub nats_stream_replicas: usize = "1",
@@ -97,16 +102,18 @@ impl Config {
         if !is_queue_name(&self.faas_nats_channel) {
             return Err("faas_nats_channel: 1 to 64 of a-z, 0-9, - and _".to_owned());
         }
-        let login = Login::of(
-            self.nats_user.as_deref(),
-            self.nats_password_file.as_deref(),
-            self.nats_token_file.as_deref(),
-        );
+        let login = Login::of(LoginFiles {
+            user: self.nats_user.as_deref(),
+            password: self.nats_password_file.as_deref(),
+            token: self.nats_token_file.as_deref(),
+            credentials: self.nats_creds.as_deref(),
+        });
         let servers = hosts.split(',').map(str::trim);
         let servers = servers.map(|host| format!("{host}:{port}"));
         Ok(Some(Settings {
             servers: servers.collect::<Vec<_>>().join(","),
             login: login.map_err(|error| error.to_string())?,
+            authorities: self.nats_tls_ca.clone(),
             queue: self.faas_nats_channel.clone(),
             replicas: self.nats_stream_replicas,
             most_calls: self.async_max_messages,
