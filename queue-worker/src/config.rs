@@ -12,6 +12,7 @@ use faas_queue::{Backoff, RetryPolicy, is_queue_name, nats, policy};
 use url::Url;
 
 use crate::StartError;
+use crate::permitted::Networks;
 
 /// Word of a call that is held is sent three times as often.
 const LEAST_ACK_WAIT: Duration = Duration::from_secs(1);
@@ -86,6 +87,10 @@ settings! {
         pub callback_timeout: Duration = "30s",
         /// Waits before a callback is posted again, each a fifth more or less; after the last it is a dead letter.
         pub callback_retry_waits: Waits = "5s,30s,2m,10m,1h,6h",
+        /// Networks that callbacks are posted to, and no others; as in 10.0.0.0/8,192.0.2.7. Everywhere if unset.
+        pub callback_allow_cidrs: Option<Networks>,
+        /// Networks that callbacks are never posted to. Addresses of machine metadata never are.
+        pub callback_deny_cidrs: Option<Networks>,
         /// Log lines as text or json.
         pub log_format: LogFormat = "text",
         /// Level of the log, or a list of target=level.
