@@ -40,6 +40,9 @@ faas_http::settings! {
         pub faas_nats_port: Option<u16>,
         /// The queue that asynchronous calls are put in.
         pub faas_nats_channel: String = "faas-request",
+        /// Further queues, separated by commas, which functions name by their annotation com.openfaas.queue. Each wants
+        /// queue-workers of its own.
+        pub async_queues: Option<String>,
         /// Who we are, where NATS asks.
         pub nats_user: Option<String>,
         /// File of that user's password.
@@ -123,11 +126,57 @@ impl Config {
         }))
     }
 
+    /// The queues beside the first.
+    ///
+    /// # Errors
+    /// What is wrong with the setting, in words.
+    pub(crate) fn further_queues(&self) -> Result<Vec<String>, String> {
+        let names = self.async_queues.iter().flat_map(|names| names.split(','));
+        let mut queues: Vec<String> = Vec::new();
+        for name in names.map(str::trim) {
+            if !is_queue_name(name) {
+                return Err(format!(
+                    "async_queues: `{name}` is not 1 to 64 of a-z, 0-9, - and _"
+                ));
+            }
+            if name == self.faas_nats_channel || queues.iter().any(|known| known == name) {
+                return Err(format!("async_queues: `{name}` is named twice"));
+            }
+            queues.push(name.to_owned());
+        }
+        Ok(queues)
+    }
+
     /// The defaults, in front of a provider at this URL, for programs that embed the gateway.
     ///
     /// # Errors
     /// When the URL is not one for a provider.
     pub fn in_front_of(provider: &str) -> Result<Self, env::Error> {
         env::read([("functions_provider_url".to_owned(), provider.to_owned())])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn further_queues_have_names_of_their_own() {
+        let read = |text: &str| {
+            let mut config = Config::in_front_of("http://127.0.0.1/").unwrap();
+            config.async_queues = (!text.is_empty()).then(|| text.to_owned());
+            config.further_queues()
+        };
+        assert_eq!(read(""), Ok(Vec::new()));
+        assert_eq!(read("slow, big"), Ok(vec!["slow".into(), "big".into()]));
+        for (text, words) in [
+            ("slow,", "`` is not 1 to 64"),
+            ("Slow", "`Slow` is not 1 to 64"),
+            ("slow,slow", "`slow` is named twice"),
+            ("faas-request", "`faas-request` is named twice"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(words), "{text}: {error}");
+        }
     }
 }

@@ -4,6 +4,7 @@
 mod accept;
 mod faults;
 mod proxy;
+mod queues;
 mod secure;
 #[allow(dead_code, reason = "another suite uses all of it")]
 mod server;
