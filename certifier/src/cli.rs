@@ -97,8 +97,9 @@ pub(crate) struct Arguments {
     #[arg(long = "namespace", value_name = "NAMESPACE")]
     namespaces: Vec<String>,
 
-    /// Where the platform reaches this program, for callbacks; without it none are asked for
-    #[arg(long, value_name = "HOST[:PORT]")]
+    /// Where the platform reaches this program, for callbacks; without it none are asked for. `:PORT` is this machine by
+    /// its name
+    #[arg(long, value_name = "[HOST][:PORT]")]
     callback_address: Option<String>,
 
     /// Where the metrics of the gateway, or of the provider, are; without it they are not looked at

@@ -44,7 +44,8 @@ pub struct Options {
     /// How long something lasts that has to be seen lasting: the pause between two pieces of a stream, a call that is at work
     /// while its function changes. Too short for a busy platform, and what comes late is taken for what comes at once.
     pub pause: Duration,
-    /// Where the platform reaches this program, HOST or HOST:PORT; without it no callbacks are asked for.
+    /// Where the platform reaches this program, HOST, HOST:PORT, or :PORT for this machine by its name; without it no
+    /// callbacks are asked for.
     pub callback_address: Option<String>,
     /// The URL of the metrics; without it they are not looked at.
     pub metrics_url: Option<String>,

@@ -52,12 +52,21 @@ impl Drop for Sink {
 
 impl Sink {
     /// Listens at `address`, HOST or HOST:PORT; the platform is told to come there. Where the host is no address of this
-    /// machine's, something passes on what comes to it, and it may come from anywhere.
+    /// machine's, something passes on what comes to it, and it may come from anywhere. Without a host it is this machine by
+    /// its name, which is how containers find each other.
     pub(crate) async fn open(address: &str) -> io::Result<Self> {
         let (host, port) = parts(address);
-        let listener = match TcpListener::bind((host, port)).await {
-            Ok(listener) => listener,
-            Err(_) => TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?,
+        let everywhere = (Ipv4Addr::UNSPECIFIED, port);
+        let (host, listener) = match host {
+            // Its name may be that of one of several addresses here.
+            "" => (own_name()?, TcpListener::bind(everywhere).await?),
+            host => {
+                let listener = match TcpListener::bind((host, port)).await {
+                    Ok(listener) => listener,
+                    Err(_) => TcpListener::bind(everywhere).await?,
+                };
+                (host.to_owned(), listener)
+            }
         };
         let port = listener.local_addr()?.port();
         let base = match host.parse::<IpAddr>() {
@@ -97,6 +106,11 @@ fn parts(address: &str) -> (&str, u16) {
     let split = split.and_then(|(host, port)| Some((host, port.parse().ok()?)));
     let (host, port) = split.unwrap_or((address, 0));
     (host.trim_matches(['[', ']']), port)
+}
+
+fn own_name() -> io::Result<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname")?;
+    Ok(name.trim_end().to_owned())
 }
 
 async fn listen(listener: TcpListener, received: Received) {
@@ -165,7 +179,9 @@ impl Callback {
 
 #[cfg(test)]
 mod tests {
-    use super::parts;
+    use tokio::net::TcpStream;
+
+    use super::*;
 
     #[test]
     fn an_address_may_have_a_port() {
@@ -176,8 +192,22 @@ mod tests {
             ("certifier:9000", "certifier", 9000),
             ("::1", "::1", 0),
             ("[::1]:9000", "::1", 9000),
+            (":9000", "", 9000),
         ] {
             assert_eq!(parts(address), (host, port), "{address}");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_host_it_is_this_machine_by_its_name() {
+        let name = own_name().unwrap();
+        let sink = Sink::open(":0").await.unwrap();
+        let url = sink.expect("call");
+        let port = url.strip_prefix(&format!("http://{name}:")).unwrap();
+        let port = port.strip_suffix("/call").unwrap().parse().unwrap();
+        for address in [[127, 0, 0, 1], [127, 0, 0, 2]] {
+            let address = SocketAddr::from((address, port));
+            assert!(TcpStream::connect(address).await.is_ok(), "{address}");
         }
     }
 }

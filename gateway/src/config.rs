@@ -6,7 +6,7 @@ use std::time::Duration;
 use faas_http::env;
 use faas_http::telemetry::{LogFormat, LogLevel};
 use faas_queue::is_queue_name;
-use faas_queue::nats::{Login, Settings};
+use faas_queue::nats::{Login, LoginFiles, Settings};
 use url::Url;
 
 use crate::scaling::Autoscaler;
@@ -74,12 +74,20 @@ faas_http::settings! {
         pub faas_nats_port: Option<u16>,
         /// The queue that asynchronous calls are put in.
         pub faas_nats_channel: String = "faas-request",
+        /// Further queues, separated by commas, which functions name by their annotation com.openfaas.queue. Each wants
+        /// queue-workers of its own.
+        pub async_queues: Option<String>,
         /// Who we are, where NATS asks.
         pub nats_user: Option<String>,
         /// File of that user's password.
         pub nats_password_file: Option<PathBuf>,
         /// File of a token, where NATS wants one instead.
         pub nats_token_file: Option<PathBuf>,
+        /// Credentials file, where NATS wants one instead.
+        pub nats_creds: Option<PathBuf>,
+        /// File of the authorities (PEM) of which NATS shows a certificate; with it nothing is said in the clear. Where NATS
+        /// asks for TLS and this is unset, those of this machine.
+        pub nats_tls_ca: Option<PathBuf>,
         /// How many servers keep what is queued: 1, or 3 in a cluster. The queue-worker has to say the same of this and
         /// the next three.
         pub nats_stream_replicas: usize = "1",
@@ -131,16 +139,18 @@ impl Config {
         if !is_queue_name(&self.faas_nats_channel) {
             return Err("faas_nats_channel: 1 to 64 of a-z, 0-9, - and _".to_owned());
         }
-        let login = Login::of(
-            self.nats_user.as_deref(),
-            self.nats_password_file.as_deref(),
-            self.nats_token_file.as_deref(),
-        );
+        let login = Login::of(LoginFiles {
+            user: self.nats_user.as_deref(),
+            password: self.nats_password_file.as_deref(),
+            token: self.nats_token_file.as_deref(),
+            credentials: self.nats_creds.as_deref(),
+        });
         let servers = hosts.split(',').map(str::trim);
         let servers = servers.map(|host| format!("{host}:{port}"));
         Ok(Some(Settings {
             servers: servers.collect::<Vec<_>>().join(","),
             login: login.map_err(|error| error.to_string())?,
+            authorities: self.nats_tls_ca.clone(),
             queue: self.faas_nats_channel.clone(),
             replicas: self.nats_stream_replicas,
             most_calls: self.async_max_messages,
@@ -150,11 +160,57 @@ impl Config {
         }))
     }
 
+    /// The queues beside the first.
+    ///
+    /// # Errors
+    /// What is wrong with the setting, in words.
+    pub(crate) fn further_queues(&self) -> Result<Vec<String>, String> {
+        let names = self.async_queues.iter().flat_map(|names| names.split(','));
+        let mut queues: Vec<String> = Vec::new();
+        for name in names.map(str::trim) {
+            if !is_queue_name(name) {
+                return Err(format!(
+                    "async_queues: `{name}` is not 1 to 64 of a-z, 0-9, - and _"
+                ));
+            }
+            if name == self.faas_nats_channel || queues.iter().any(|known| known == name) {
+                return Err(format!("async_queues: `{name}` is named twice"));
+            }
+            queues.push(name.to_owned());
+        }
+        Ok(queues)
+    }
+
     /// The defaults, in front of a provider at this URL, for programs that embed the gateway.
     ///
     /// # Errors
     /// When the URL is not one for a provider.
     pub fn in_front_of(provider: &str) -> Result<Self, env::Error> {
         env::read([("functions_provider_url".to_owned(), provider.to_owned())])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn further_queues_have_names_of_their_own() {
+        let read = |text: &str| {
+            let mut config = Config::in_front_of("http://127.0.0.1/").unwrap();
+            config.async_queues = (!text.is_empty()).then(|| text.to_owned());
+            config.further_queues()
+        };
+        assert_eq!(read(""), Ok(Vec::new()));
+        assert_eq!(read("slow, big"), Ok(vec!["slow".into(), "big".into()]));
+        for (text, words) in [
+            ("slow,", "`` is not 1 to 64"),
+            ("Slow", "`Slow` is not 1 to 64"),
+            ("slow,slow", "`slow` is named twice"),
+            ("faas-request", "`faas-request` is named twice"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(words), "{text}: {error}");
+        }
     }
 }

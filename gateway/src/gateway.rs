@@ -9,7 +9,7 @@ use faas_http::auth::Credentials;
 use faas_http::forward::Forwarder;
 use faas_http::{Server, env};
 use faas_provider::{Client, EndpointTable};
-use faas_queue::{Nats, Queue};
+use faas_queue::Queue;
 use http::HeaderMap;
 use prometheus::Registry;
 use tokio::sync::watch;
@@ -21,7 +21,7 @@ use crate::error::{Error, StartError};
 use crate::metrics::Metrics;
 use crate::provider::{Limits, ProviderLink};
 use crate::scaling::{FromZero, Policy, Scaler};
-use crate::{Config, routes};
+use crate::{Config, queues, routes};
 
 /// Where the gateway listens.
 #[derive(Clone, Copy, Debug)]
@@ -110,12 +110,13 @@ impl Gateway {
             &config.functions_provider_url,
             &config.function_namespace,
         );
+        let series = Registry::new();
         let parts = Parts {
             endpoints: Arc::new(endpoints),
             credentials: credentials.clone(),
             provider_credentials: credentials,
-            queue: queue(&config).await?,
-            series: Vec::new(),
+            queue: queues::connect(&config, &series).await?,
+            series: vec![series],
         };
         Self::bind_with(config, addresses, parts).await
     }
@@ -236,16 +237,6 @@ impl Gateway {
         metrics?;
         Ok(())
     }
-}
-
-/// The queue on NATS, where there is one. A server that is not there yet is waited for, while all else is served.
-async fn queue(config: &Config) -> Result<Option<Arc<dyn Queue>>, StartError> {
-    let Some(settings) = config.nats().map_err(StartError::Setting)? else {
-        return Ok(None);
-    };
-    let queue = Nats::connect(settings).await;
-    let queue = queue.map_err(|error| StartError::Setting(error.to_string()))?;
-    Ok(Some(Arc::new(queue)))
 }
 
 fn client(config: &Config, credentials: Option<&Credentials>) -> Result<Client, StartError> {

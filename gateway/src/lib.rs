@@ -12,6 +12,7 @@ mod json;
 mod metrics;
 mod name;
 mod provider;
+mod queues;
 mod routes;
 mod scaling;
 mod wish;

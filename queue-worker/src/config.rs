@@ -12,6 +12,7 @@ use faas_queue::{Backoff, RetryPolicy, is_queue_name, nats, policy};
 use url::Url;
 
 use crate::StartError;
+use crate::permitted::Networks;
 
 /// Word of a call that is held is sent three times as often.
 const LEAST_ACK_WAIT: Duration = Duration::from_secs(1);
@@ -29,6 +30,11 @@ settings! {
         pub nats_password_file: Option<PathBuf>,
         /// File of a token, where NATS wants one instead.
         pub nats_token_file: Option<PathBuf>,
+        /// Credentials file, where NATS wants one instead.
+        pub nats_creds: Option<PathBuf>,
+        /// File of the authorities (PEM) of which NATS shows a certificate; with it nothing is said in the clear. Where NATS
+        /// asks for TLS and this is unset, those of this machine.
+        pub nats_tls_ca: Option<PathBuf>,
         /// The queue that is worked off. The original's name faas_nats_channel is read too.
         pub queue_name: String = "faas-request",
         /// How many servers keep what is queued: 1, or 3 in a cluster. The gateway has to say the same of this and the
@@ -81,6 +87,10 @@ settings! {
         pub callback_timeout: Duration = "30s",
         /// Waits before a callback is posted again, each a fifth more or less; after the last it is a dead letter.
         pub callback_retry_waits: Waits = "5s,30s,2m,10m,1h,6h",
+        /// Networks that callbacks are posted to, and no others; as in 10.0.0.0/8,192.0.2.7. Everywhere if unset.
+        pub callback_allow_cidrs: Option<Networks>,
+        /// Networks that callbacks are never posted to. Addresses of machine metadata never are.
+        pub callback_deny_cidrs: Option<Networks>,
         /// Log lines as text or json.
         pub log_format: LogFormat = "text",
         /// Level of the log, or a list of target=level.
@@ -150,11 +160,13 @@ impl Config {
         let servers = servers.map(|host| format!("{host}:{}", self.nats_port));
         Ok(nats::Settings {
             servers: servers.collect::<Vec<_>>().join(","),
-            login: nats::Login::of(
-                self.nats_user.as_deref(),
-                self.nats_password_file.as_deref(),
-                self.nats_token_file.as_deref(),
-            )?,
+            login: nats::Login::of(nats::LoginFiles {
+                user: self.nats_user.as_deref(),
+                password: self.nats_password_file.as_deref(),
+                token: self.nats_token_file.as_deref(),
+                credentials: self.nats_creds.as_deref(),
+            })?,
+            authorities: self.nats_tls_ca.clone(),
             queue: self.queue_name.clone(),
             replicas: self.nats_stream_replicas,
             most_calls: self.async_max_messages,
@@ -272,6 +284,7 @@ mod tests {
             ("ack_wait", "10ms"),
             ("nats_user", "of"),
             ("nats_token_file", "/nowhere"),
+            ("nats_creds", "/nowhere"),
         ] {
             let error = read(&[(name, value)]).unwrap().nats().err();
             assert!(error.is_some(), "{name}");

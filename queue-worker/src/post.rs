@@ -1,7 +1,7 @@
 //! Posting a callback: one request, to where the caller said, and what the target says.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -20,16 +20,18 @@ use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
 use tower::Service;
-use url::Url;
+use url::{Host, Url};
 
 use crate::Config;
 use crate::call::{INVOCATION_ID, RETRY, RETRY_MAX, to_map};
+use crate::permitted::Permitted;
 use crate::retry_after;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const POOL_IDLE: Duration = Duration::from_secs(20);
 /// So much of a target's answer is read, for the connection's sake; nobody wants it.
 const READ_BYTES: usize = 64 * 1024;
+const NOT_PERMITTED: &str = "no address that may be posted to";
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("queue-worker/", env!("CARGO_PKG_VERSION")));
 
@@ -43,6 +45,7 @@ const TRUNCATED: HeaderName = HeaderName::from_static("x-function-response-trunc
 pub(crate) struct Post {
     client: Client<HttpsConnector<HttpConnector<Guarded>>, Full<Bytes>>,
     limit: Duration,
+    permitted: Permitted,
 }
 
 /// What a target said.
@@ -56,7 +59,9 @@ pub(crate) enum Posted {
 
 impl Post {
     pub(crate) fn new(config: &Config) -> Result<Self, rustls::Error> {
-        let mut tcp = HttpConnector::new_with_resolver(Guarded(GaiResolver::new()));
+        let permitted = Permitted::of(config);
+        let resolver = Guarded(GaiResolver::new(), permitted.clone());
+        let mut tcp = HttpConnector::new_with_resolver(resolver);
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
@@ -72,12 +77,13 @@ impl Post {
         Ok(Self {
             client,
             limit: config.callback_timeout,
+            permitted,
         })
     }
 
     /// Posts once; redirects are not followed.
     pub(crate) async fn post(&self, callback: &Callback) -> Posted {
-        let request = match request(callback) {
+        let request = match request(callback, &self.permitted) {
             Ok(request) => request,
             Err(error) => return Posted::Failed(error),
         };
@@ -125,8 +131,12 @@ pub(crate) fn host(callback: &Callback) -> String {
     format!("{host}:{}", port.unwrap_or_default())
 }
 
-fn request(callback: &Callback) -> Result<Request<Full<Bytes>>, String> {
+fn request(callback: &Callback, permitted: &Permitted) -> Result<Request<Full<Bytes>>, String> {
     let mut url = target::parse(&callback.url).map_err(|error| error.to_string())?;
+    // A literal address is never looked up.
+    if literal(&url).is_some_and(|address| !permitted.has(address)) {
+        return Err(NOT_PERMITTED.to_owned());
+    }
     let mut headers = headers(callback);
     if !url.username().is_empty() || url.password().is_some() {
         let decoded = |text| percent_decoded(text);
@@ -145,6 +155,14 @@ fn request(callback: &Callback) -> Result<Request<Full<Bytes>>, String> {
     request
         .body(Full::new(callback.answer.body.clone()))
         .map_err(|error| error.to_string())
+}
+
+fn literal(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        Host::Ipv4(address) => Some(address.into()),
+        Host::Ipv6(address) => Some(address.into()),
+        Host::Domain(_) => None,
+    }
 }
 
 fn percent_decoded(text: &str) -> String {
@@ -183,9 +201,9 @@ fn headers(callback: &Callback) -> HeaderMap {
     headers
 }
 
-/// Looks names up, and keeps addresses that hand out a machine's credentials to itself.
+/// Looks names up, and keeps addresses to itself that nothing may be posted to.
 #[derive(Clone)]
-struct Guarded(GaiResolver);
+struct Guarded(GaiResolver, Permitted);
 
 impl Service<Name> for Guarded {
     type Response = std::vec::IntoIter<SocketAddr>;
@@ -198,13 +216,14 @@ impl Service<Name> for Guarded {
 
     fn call(&mut self, name: Name) -> Self::Future {
         let found = self.0.call(name);
-        Box::pin(async {
+        let permitted = self.1.clone();
+        Box::pin(async move {
             let allowed: Vec<SocketAddr> = found
                 .await?
-                .filter(|address| !target::is_metadata(address.ip()))
+                .filter(|address| permitted.has(address.ip()))
                 .collect();
             match allowed.is_empty() {
-                true => Err(std::io::Error::other("no address that may be posted to")),
+                true => Err(std::io::Error::other(NOT_PERMITTED)),
                 false => Ok(allowed.into_iter()),
             }
         })
@@ -236,7 +255,7 @@ mod tests {
     #[test]
     fn a_callback_tells_what_the_original_tells() {
         let callback = callback("http://u:p%40@sink:9/x?y#z");
-        let request = request(&callback).unwrap();
+        let request = request(&callback, &Permitted::default()).unwrap();
         assert_eq!(request.uri(), "http://sink:9/x?y");
         for (name, value) in [
             ("content-type", "text/x"),
@@ -260,12 +279,13 @@ mod tests {
 
     #[test]
     fn a_url_that_was_stored_before_it_was_forbidden_is_refused() {
-        assert!(request(&callback("http://169.254.169.254/")).is_err());
+        let callback = callback("http://169.254.169.254/");
+        assert!(request(&callback, &Permitted::default()).is_err());
     }
 
     #[tokio::test]
     async fn a_name_of_a_metadata_address_is_not_posted_to() {
-        let mut guarded = Guarded(GaiResolver::new());
+        let mut guarded = Guarded(GaiResolver::new(), Permitted::default());
         let mut look = async |name: &str| guarded.call(name.parse().unwrap()).await;
         assert!(look("localhost").await.unwrap().count() > 0);
         let refused = look("169.254.169.254").await.err().unwrap();

@@ -227,6 +227,54 @@ impl Platform {
         .await
         .1
     }
+
+    /// Queues a call whose answer is kept; its invocation id.
+    ///
+    /// # Panics
+    /// When it is not accepted.
+    pub async fn queue(&self, function: &str, body: impl Into<reqwest::Body>) -> String {
+        let header = ("X-Async-Result", "keep");
+        self.queue_with(header, function, body).await
+    }
+
+    /// Queues a call with a header; its invocation id.
+    ///
+    /// # Panics
+    /// When it is not accepted.
+    pub async fn queue_with(
+        &self,
+        header: (&'static str, &str),
+        function: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> String {
+        let url = format!("{}/async-function/{function}", self.gateway());
+        let call = self.client.post(url).header(header.0, header.1);
+        let said = call.body(body).send().await.unwrap();
+        assert_eq!(said.status(), StatusCode::ACCEPTED, "{said:?}");
+        let id = said.headers()["x-invocation-id"].to_str().unwrap();
+        id.to_owned()
+    }
+
+    /// What is known of a queued call; null where nothing is.
+    pub async fn queued(&self, id: &str) -> Value {
+        let path = format!("/async-function/{id}");
+        let (_, text) = self.ask(Method::GET, &path, "").await;
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// Waits until a queued call has succeeded; its answer's body.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn result(&self, id: &str) -> String {
+        let known = async || self.queued(id).await;
+        let limit = Duration::from_secs(60);
+        let known = until("the call's end", limit, known, |known| {
+            known["state"] == "succeeded"
+        })
+        .await;
+        known["result"]["body"].as_str().unwrap().to_owned()
+    }
 }
 
 impl Drop for Platform {

@@ -9,6 +9,7 @@ mod id;
 pub mod nats;
 pub mod policy;
 mod queue;
+mod queues;
 mod record;
 mod settlement;
 pub mod target;
@@ -25,5 +26,6 @@ pub use queue::{
     Accepted, Books, CallStatus, DeadContent, DeadFilter, DeadLetter, Depth, Error, NewCall, Queue,
     State,
 };
+pub use queues::Queues;
 pub use settlement::{Counts, Outcome, Reason, Situation, Verdict, is_lost_too_often, settle};
 pub use work::{CallbackVerdict, Receipt, Settlement, Stored, Taken, TakenCallback, Work};

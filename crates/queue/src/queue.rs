@@ -160,6 +160,17 @@ pub struct Books {
 }
 
 impl Books {
+    /// Adds the books of another queue.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.accepted += other.accepted;
+        self.succeeded += other.succeeded;
+        self.failed += other.failed;
+        self.dead += other.dead;
+        self.cancelled += other.cancelled;
+        self.waiting += other.waiting;
+        self.running += other.running;
+    }
+
     /// Accepted, and nowhere: 0, or something is wrong.
     #[must_use]
     pub fn drift(&self) -> i64 {

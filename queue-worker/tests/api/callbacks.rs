@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use faas_http::env::Setting;
 use faas_queue::{DeadId, InvocationId, Queue, QueuedCall, Work};
-use faas_queue_worker::Waits;
+use faas_queue_worker::{Networks, Waits};
 use futures_util::future::join_all;
 
 use crate::support::{Reply, Room, Stage, call, until};
@@ -144,4 +145,23 @@ async fn a_name_that_points_at_metadata_is_never_asked() {
     calls_back(&room, "http://169.254.169.254/latest".to_owned()).await;
     done(&room).await;
     assert_eq!(room.dead().await.len(), 1);
+}
+
+#[tokio::test]
+async fn where_the_operator_forbids_it_nothing_is_posted() {
+    let networks = |text| <Networks as Setting>::parse(text).unwrap();
+    let room = Room::with(|config| {
+        quick(config);
+        config.callback_deny_cidrs = Some(networks("127.0.0.0/8,::1"));
+    })
+    .await;
+    let literal = format!("{}/sink", room.stage.url());
+    let named = literal.replace("127.0.0.1", "localhost");
+    assert_ne!(literal, named);
+    for url in [literal, named] {
+        calls_back(&room, url).await;
+    }
+    done(&room).await;
+    assert!(room.stage.seen("sink").is_empty());
+    assert_eq!(room.dead().await.len(), 2);
 }

@@ -29,7 +29,7 @@ struct Written {
     plays: HashMap<String, (Duration, u16)>,
 }
 
-/// The functions `f` and `g`, and the target of callbacks.
+/// The functions `f` and `g`, two that name queues, and the target of callbacks.
 #[derive(Clone)]
 pub(crate) struct Functions {
     pub(crate) address: SocketAddr,
@@ -47,7 +47,7 @@ impl Functions {
             )
             .route(
                 "/system/functions",
-                get(async || json!([function("f"), function("g")]).to_string()),
+                get(async || json!([function("f"), function("g"), of_queue("slow"), of_queue("none")]).to_string()),
             )
             .route("/healthz", get(async || "OK"))
             .route("/function/{name}", any(run))
@@ -97,6 +97,13 @@ fn function(name: &str) -> serde_json::Value {
         "name": name, "namespace": "openfaas-fn", "image": "played",
         "replicas": 1, "availableReplicas": 1, "invocationCount": 0,
     })
+}
+
+/// A function of the queue that has its name.
+fn of_queue(name: &str) -> serde_json::Value {
+    let mut function = function(name);
+    function["annotations"] = json!({"com.openfaas.queue": name});
+    function
 }
 
 async fn run(

@@ -11,6 +11,7 @@ mod faults;
 mod functions;
 mod journey;
 mod processes;
+mod queues;
 #[path = "../../../crates/queue/tests/nats/server.rs"]
 #[allow(dead_code, reason = "another suite uses all of it")]
 mod server;

@@ -115,7 +115,18 @@ impl Stack {
         self.worker_on("0".to_owned())
     }
 
+    /// A worker of another queue, which nobody looks at.
+    pub(crate) fn worker_of_queue(&self, queue: &str) -> Process {
+        let mut variables = self.worker_variables("0".to_owned());
+        variables.push(("queue_name", queue.to_owned()));
+        Process::worker(&variables)
+    }
+
     fn worker_on(&self, port: String) -> Process {
+        Process::worker(&self.worker_variables(port))
+    }
+
+    fn worker_variables(&self, port: String) -> Vec<(&'static str, String)> {
         let mut variables = vec![
             ("nats_host", self.hosts.clone()),
             ("nats_port", self.nats.address.port().to_string()),
@@ -125,7 +136,7 @@ impl Stack {
             ("metrics_port", port),
         ];
         variables.extend(self.further.iter().cloned());
-        Process::worker(&variables)
+        variables
     }
 
     /// Waits for the gateway to answer for the functions.

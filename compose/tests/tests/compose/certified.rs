@@ -38,6 +38,9 @@ const PROVIDER: [&str; 4] = [
     "http://provider:8080/metrics",
 ];
 
+/// The queue-worker finds the certifier's container by its name.
+pub(crate) const CALLBACKS: [&str; 2] = ["--callback-address", ":9000"];
+
 /// The namespace that checks are repeated in.
 const SECOND: &str = "second";
 
@@ -64,6 +67,7 @@ pub(crate) async fn certify(
     let (map, allowed) = (volume("certifier.toml"), volume("skips"));
     let run = ["run", "--rm", "-T", "-v", &map, "-v", &allowed, "certifier"];
     let options = ["--namespace", SECOND, "--image-map", "/certifier.toml"];
+    let options = [&options[..], &CALLBACKS].concat();
     let allowed = ["--expect-skips", "/skips", "--parallel", "8"];
     let report = platform.compose(&[&run[..], &target, &options, &allowed, further].concat());
     assert!(report.contains(" 0 failed"), "{report}");

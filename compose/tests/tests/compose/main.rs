@@ -9,6 +9,8 @@ mod images;
 mod journey;
 mod knobs;
 mod networks;
+mod queued;
 mod seccomp;
+mod seen;
 mod swapped;
 mod swarm;

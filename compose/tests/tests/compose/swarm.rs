@@ -7,7 +7,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use crate::certified::{GATEWAY, certify};
+use crate::certified::{CALLBACKS, GATEWAY, certify};
+use crate::queued::one_call;
 
 /// Both platforms run functions on the same swarm: one at a time.
 static SWARM: Mutex<()> = Mutex::const_new(());
@@ -60,6 +61,8 @@ async fn journey(platform: &Platform) {
     })
     .await;
 
+    one_call(platform, "count").await;
+
     let name = json!({"functionName": "count"}).to_string();
     let deleted = platform
         .ask(Method::DELETE, "/system/functions", name)
@@ -82,7 +85,7 @@ async fn a_stack_runs_functions_as_containers() {
     let stack = Stack::deployed("func", PORT);
     let running = async || stack.services();
     until("every service to run", PATIENCE, running, |services| {
-        services.lines().count() == 4 && services.lines().all(|line| line.ends_with(" 1/1"))
+        services.lines().count() == 6 && services.lines().all(|line| line.ends_with(" 1/1"))
     })
     .await;
     let healthy = async || stack.platform.ask(Method::GET, "/healthz", "").await.0;
@@ -91,4 +94,29 @@ async fn a_stack_runs_functions_as_containers() {
     })
     .await;
     journey(&stack.platform).await;
+    certify_queue(&stack);
+}
+
+/// The certifier beside the stack, as the manual says: what it checks of asynchronous calls.
+fn certify_queue(stack: &Stack) {
+    let file = |name: &str, place: &str| {
+        let path = stack.platform.path().join(name);
+        ["-v".to_owned(), format!("{}:{place}:ro", path.display())]
+    };
+    let secret = |name| file(&format!("secrets/{name}"), &format!("/run/secrets/{name}"));
+    std::fs::write(stack.platform.path().join("certifier.toml"), IMAGES).unwrap();
+    let volumes = [
+        secret("basic-auth-user"),
+        secret("basic-auth-password"),
+        file("certifier.toml", "/certifier.toml"),
+    ];
+    let volumes = volumes.as_flattened().iter().map(String::as_str);
+    let run = ["run", "--rm", "--network", "func_queue"].into_iter();
+    let run = run.chain(volumes).chain(["ferrofaas/certifier"]);
+    let asked = "--basic-auth-dir /run/secrets --gateway http://tasks.gateway:8080 --image-map /certifier.toml \
+                 --group async --group callbacks";
+    let arguments = run.chain(asked.split_whitespace()).chain(CALLBACKS);
+    let report = stack.platform.engine.docker(&arguments.collect::<Vec<_>>());
+    assert!(report.contains(" 0 failed, 0 skipped"), "{report}");
+    println!("{report}");
 }

@@ -7,6 +7,7 @@ mod callbacks;
 mod dead;
 mod end;
 mod find;
+mod login;
 mod message;
 mod names;
 mod publish;
@@ -17,7 +18,7 @@ mod take;
 mod work;
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -34,6 +35,7 @@ use crate::{Clock, InvocationId, SteadyClock};
 use board::Board;
 use books::{Retries, Tally};
 pub(crate) use callbacks::Posting;
+pub use login::{Login, LoginFiles};
 pub(crate) use message::Message;
 use names::Names;
 use streams::StreamError;
@@ -57,6 +59,9 @@ pub struct Settings {
     pub servers: String,
     /// Who we are.
     pub login: Login,
+    /// File of the authorities of which the servers show a certificate. With it nothing is said in the clear; without it
+    /// the servers say whether it is, and this machine knows the authorities.
+    pub authorities: Option<PathBuf>,
     /// The queue's name.
     pub queue: String,
     /// How many servers keep each stream: 1, or 3 in a cluster.
@@ -74,46 +79,6 @@ pub struct Settings {
 impl Settings {
     /// How long what was taken is held where nobody says otherwise.
     pub const LEASE: Duration = Duration::from_secs(60);
-}
-
-/// What NATS is shown.
-#[derive(Clone, Default)]
-pub enum Login {
-    /// Nothing.
-    #[default]
-    None,
-    /// A name and a password.
-    User(String, String),
-    /// A token.
-    Token(String),
-}
-
-impl Login {
-    /// What is shown where these are the user, and the files of a password and of a token. An end of line at the end of a
-    /// file is not part of what is in it.
-    ///
-    /// # Errors
-    /// When a file cannot be read, or what is given does not make one login.
-    pub fn of(
-        user: Option<&str>,
-        password_file: Option<&Path>,
-        token_file: Option<&Path>,
-    ) -> Result<Self, NatsError> {
-        match (user, password_file, token_file) {
-            (None, None, None) => Ok(Self::None),
-            (Some(user), Some(password), None) => Ok(Self::User(user.to_owned(), read(password)?)),
-            (None, None, Some(token)) => Ok(Self::Token(read(token)?)),
-            _ => Err(NatsError::Login(
-                "a user and the file of a password, or the file of a token".to_owned(),
-            )),
-        }
-    }
-}
-
-fn read(path: &Path) -> Result<String, NatsError> {
-    let text = std::fs::read_to_string(path);
-    let text = text.map_err(|error| NatsError::Login(format!("{}: {error}", path.display())))?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// Why there is no queue on NATS.
@@ -186,7 +151,7 @@ impl Nats {
     pub async fn connect(settings: Settings) -> Result<Self, NatsError> {
         let clock: Arc<dyn Clock> = Arc::new(SteadyClock::default());
         let connections = Arc::new(Connections::default());
-        let client = options(&settings, &connections, &clock);
+        let client = options(&settings, &connections, &clock)?;
         let servers: Vec<&str> = settings.servers.split(',').map(str::trim).collect();
         let client = client.connect(servers).await;
         let client = client.map_err(|error| NatsError::Address {
@@ -308,14 +273,13 @@ fn options(
     settings: &Settings,
     connections: &Arc<Connections>,
     clock: &Arc<dyn Clock>,
-) -> ConnectOptions {
+) -> Result<ConnectOptions, NatsError> {
     let (connections, clock) = (Arc::clone(connections), Arc::clone(clock));
-    let options = match settings.login.clone() {
-        Login::None => ConnectOptions::new(),
-        Login::User(user, password) => ConnectOptions::with_user_and_password(user, password),
-        Login::Token(token) => ConnectOptions::with_token(token),
-    };
-    options
+    let mut options = settings.login.options()?;
+    if let Some(authorities) = &settings.authorities {
+        options = login::trusting(options, authorities)?;
+    }
+    let options = options
         .name("ferrofaas")
         .retry_on_initial_connect()
         .max_reconnects(None)
@@ -338,5 +302,6 @@ fn options(
                     event => tracing::warn!(%event, "NATS"),
                 }
             }
-        })
+        });
+    Ok(options)
 }

@@ -4,6 +4,8 @@
 mod accept;
 mod faults;
 mod proxy;
+mod queues;
+mod secure;
 #[allow(dead_code, reason = "another suite uses all of it")]
 mod server;
 
@@ -26,6 +28,7 @@ pub(crate) fn settings(servers: &str) -> Settings {
     Settings {
         servers: servers.to_owned(),
         login: Login::None,
+        authorities: None,
         queue: "faas-request".into(),
         replicas: 1,
         most_calls: 1_000_000,

@@ -204,6 +204,7 @@ impl Backend for Stream {
         let settings = Settings {
             servers: server.at(),
             login: Login::None,
+            authorities: None,
             queue: "faas-request".into(),
             replicas: 1,
             most_calls: limits.most_calls,
