@@ -14,6 +14,7 @@ mod publish;
 mod queue;
 mod store;
 mod streams;
+mod sweep;
 mod take;
 mod time;
 mod work;
