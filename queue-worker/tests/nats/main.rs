@@ -11,6 +11,7 @@ mod company;
 mod faults;
 mod functions;
 mod journey;
+mod ledger;
 mod limits;
 mod outages;
 mod processes;
@@ -23,6 +24,7 @@ mod server;
 mod settling;
 #[path = "../../../crates/queue/tests/suite/small.rs"]
 mod small;
+mod soak;
 mod stack;
 mod targets;
 

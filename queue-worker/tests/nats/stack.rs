@@ -25,7 +25,7 @@ impl Port {
         Self(address, socket)
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.0.port().to_string()
     }
 }
