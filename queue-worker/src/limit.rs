@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 const START: f64 = 10.0;
 /// How much of the limit is left after a 429.
 const LOWERED: f64 = 0.7;
+/// By how much a success raises the limit beyond where there was no room the last time: a half more in a round.
+const FAST: f64 = 0.5;
 /// How long a 429 counts.
 const MOMENT: Duration = Duration::from_secs(1);
 /// A function is busy enough to learn from where so much of its limit runs.
@@ -20,6 +22,8 @@ pub(crate) struct Limit {
     most: usize,
     learns: bool,
     value: f64,
+    /// Where it was refused last: beyond that nothing is known, and it is found out faster.
+    ceiling: f64,
     lowered: Option<Instant>,
     /// Answers since then, and how many calls may have been under way then.
     answers: usize,
@@ -36,6 +40,7 @@ impl Limit {
             most: most.max(1),
             learns,
             value: START,
+            ceiling: f64::INFINITY,
             lowered: None,
             answers: 0,
             under_way: 0,
@@ -73,7 +78,11 @@ impl Limit {
         #[expect(clippy::cast_precision_loss, reason = "a number of calls at once")]
         let (running, most) = (running as f64, self.most as f64);
         if running >= BUSY * self.value && !self.was_lowered(now) {
-            self.value = (self.value + 1.0 / self.value).min(most.max(START));
+            let step = match self.value >= self.ceiling {
+                true => FAST,
+                false => 1.0 / self.value,
+            };
+            self.value = (self.value + step).min(most.max(START));
         }
     }
 
@@ -94,7 +103,14 @@ impl Limit {
         }
         #[expect(clippy::cast_precision_loss, reason = "a number of calls at once")]
         let limit = limit as f64;
-        self.value = (limit * LOWERED).floor().max(1.0);
+        // Refused where it was the last time: there is room for one less.
+        let same = (limit - self.ceiling).abs() <= 1.0;
+        let lowered = if same {
+            limit - 1.0
+        } else {
+            (limit * LOWERED).floor()
+        };
+        (self.ceiling, self.value) = (limit, lowered.max(1.0));
     }
 
     fn was_lowered(&self, now: Instant) -> bool {
@@ -148,6 +164,39 @@ mod tests {
         now += SECOND;
         (0..5).for_each(|_| limit.succeeded(4, now));
         assert_eq!(limit.now(now), 5);
+    }
+
+    #[test]
+    fn beyond_where_there_was_no_room_the_last_time_it_grows_faster() {
+        let begin = Instant::now();
+        let mut limit = Limit::new(50, true, SECOND);
+        limit.refused(begin);
+        assert_eq!(limit.now(begin), 7);
+        let later = begin + SECOND;
+        let mut rounds = |count: usize| {
+            for _ in 0..count {
+                let calls = limit.now(later);
+                (0..calls).for_each(|_| limit.succeeded(calls, later));
+            }
+            limit.now(later)
+        };
+        assert_eq!(rounds(3), 9, "as far as is known");
+        let grown = rounds(7);
+        assert!((35..=50).contains(&grown), "{grown}");
+    }
+
+    #[test]
+    fn where_there_was_no_room_twice_one_call_less_is_enough() {
+        let mut now = Instant::now();
+        let mut limit = Limit::new(50, true, SECOND);
+        for left in [7, 9, 9] {
+            while limit.now(now) < 10 {
+                limit.succeeded(10, now);
+            }
+            limit.refused(now);
+            assert_eq!(limit.now(now), left);
+            now += SECOND;
+        }
     }
 
     #[test]

@@ -7,4 +7,5 @@ mod company;
 mod endings;
 mod faults;
 mod metrics;
+mod readme;
 mod support;

@@ -7,17 +7,37 @@
     clippy::print_stdout
 )]
 
+mod company;
 mod faults;
 mod functions;
 mod journey;
+mod ledger;
+mod limits;
+mod outages;
 mod processes;
+#[path = "../../../crates/queue/tests/nats/proxy.rs"]
+#[allow(dead_code, reason = "another suite uses all of it")]
+mod proxy;
 mod queues;
 #[path = "../../../crates/queue/tests/nats/server.rs"]
 #[allow(dead_code, reason = "another suite uses all of it")]
 mod server;
+mod settling;
+#[path = "../../../crates/queue/tests/suite/small.rs"]
+mod small;
+mod soak;
 mod stack;
+mod targets;
 
 use std::time::Duration;
+
+/// A number as written, or scaled down where the long run was not asked for.
+pub(crate) fn long_or(long: u64, short: u64) -> u64 {
+    match std::env::var_os("SOAK") {
+        Some(_) => long,
+        None => short,
+    }
+}
 
 /// Fails a test that waits for something that never comes.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {

@@ -1,6 +1,7 @@
 //! Processes that can be killed. The worker is its own program; the gateway is this test's program, started again as one.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -18,6 +19,16 @@ impl Process {
     pub(crate) fn worker(variables: &[(&str, String)]) -> Self {
         let program = env!("CARGO_BIN_EXE_queue-worker");
         Self::start(Command::new(program), variables)
+    }
+
+    /// A program of this workspace, as it was built last, with these variables.
+    pub(crate) fn of_workspace(program: &str, variables: &[(&str, String)]) -> Self {
+        let path = Path::new(env!("CARGO_BIN_EXE_queue-worker")).with_file_name(program);
+        assert!(
+            path.exists(),
+            "{program} is not built: cargo build --workspace --all-targets"
+        );
+        Self::start(Command::new(path), variables)
     }
 
     /// A gateway, with these variables.
@@ -60,6 +71,14 @@ impl Process {
     fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.0.id().try_into().unwrap());
         kill(pid, signal).unwrap();
+    }
+
+    /// What it holds in memory, in kilobytes.
+    pub(crate) fn resident_kb(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let number = line.unwrap().split_whitespace().nth(1);
+        number.unwrap().parse().unwrap()
     }
 
     /// SIGTERM, and how it ended.

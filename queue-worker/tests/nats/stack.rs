@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use reqwest::{Client, StatusCode};
+use futures_util::{StreamExt, stream};
+use reqwest::{Client, Response, StatusCode};
 use serde_json::Value;
 use tokio::net::TcpSocket;
 
@@ -13,18 +14,18 @@ use crate::server::{Server, reserved};
 use crate::until;
 
 /// A port that stays ours while the process that listens on it comes and goes.
-struct Port(
-    SocketAddr,
+pub(crate) struct Port(
+    pub(crate) SocketAddr,
     #[expect(dead_code, reason = "it keeps the port")] TcpSocket,
 );
 
 impl Port {
-    fn reserved() -> Self {
+    pub(crate) fn reserved() -> Self {
         let (address, socket) = reserved();
         Self(address, socket)
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.0.port().to_string()
     }
 }
@@ -34,7 +35,7 @@ pub(crate) struct Stack {
     pub(crate) functions: Functions,
     pub(crate) gateway: Process,
     pub(crate) worker: Option<Process>,
-    public: Port,
+    pub(crate) public: Port,
     looks: Port,
     worker_looks: Port,
     http: Client,
@@ -107,29 +108,34 @@ impl Stack {
     }
 
     pub(crate) fn begin_worker(&mut self) {
-        self.worker = Some(self.worker_on(self.worker_looks.text()));
+        self.begin_worker_through(self.nats.address);
+    }
+
+    /// A worker that finds NATS there.
+    pub(crate) fn begin_worker_through(&mut self, nats: SocketAddr) {
+        self.worker = Some(self.worker_on(self.worker_looks.text(), nats));
     }
 
     /// One more, which nobody looks at.
     pub(crate) fn another_worker_without_port(&self) -> Process {
-        self.worker_on("0".to_owned())
+        self.worker_on("0".to_owned(), self.nats.address)
     }
 
     /// A worker of another queue, which nobody looks at.
     pub(crate) fn worker_of_queue(&self, queue: &str) -> Process {
-        let mut variables = self.worker_variables("0".to_owned());
+        let mut variables = self.worker_variables("0".to_owned(), self.nats.address);
         variables.push(("queue_name", queue.to_owned()));
         Process::worker(&variables)
     }
 
-    fn worker_on(&self, port: String) -> Process {
-        Process::worker(&self.worker_variables(port))
+    fn worker_on(&self, port: String, nats: SocketAddr) -> Process {
+        Process::worker(&self.worker_variables(port, nats))
     }
 
-    fn worker_variables(&self, port: String) -> Vec<(&'static str, String)> {
+    fn worker_variables(&self, port: String, nats: SocketAddr) -> Vec<(&'static str, String)> {
         let mut variables = vec![
             ("nats_host", self.hosts.clone()),
-            ("nats_port", self.nats.address.port().to_string()),
+            ("nats_port", nats.port().to_string()),
             ("gateway_url", format!("http://{}", self.public.0)),
             ("ack_wait", self.lease.clone()),
             ("initial_retry_wait", "500ms".to_owned()),
@@ -152,19 +158,29 @@ impl Stack {
         format!("http://{}{path}", self.public.0)
     }
 
+    /// What the gateway says to a call.
+    pub(crate) async fn answer(
+        &self,
+        function: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> reqwest::Result<Response> {
+        let path = format!("/async-function/{function}");
+        let request = self.http.post(self.url(&path)).body(body);
+        let request = headers.iter().fold(request, |request, (name, value)| {
+            request.header(*name, *value)
+        });
+        request.send().await
+    }
+
     /// Posts a call; its id where it was accepted.
     pub(crate) async fn post(
         &self,
         function: &str,
         headers: &[(&str, &str)],
     ) -> Result<String, Option<StatusCode>> {
-        let request = self
-            .http
-            .post(self.url(&format!("/async-function/{function}")));
-        let request = headers.iter().fold(request, |request, (name, value)| {
-            request.header(*name, *value)
-        });
-        let answer = request.body("a body").send().await.map_err(|_| None)?;
+        let answer = self.answer(function, headers, b"a body".to_vec()).await;
+        let answer = answer.map_err(|_| None)?;
         match answer.status() {
             StatusCode::ACCEPTED => {
                 let id = &answer.headers()["x-invocation-id"];
@@ -172,6 +188,28 @@ impl Stack {
             }
             status => Err(Some(status)),
         }
+    }
+
+    /// Posts so many calls, one after the other, whatever happens meanwhile; the ids of those that were accepted.
+    pub(crate) async fn post_all(&self, calls: usize, pause: Duration) -> Vec<String> {
+        let mut accepted = Vec::new();
+        for _ in 0..calls {
+            accepted.extend(self.post("f", &[]).await.ok());
+            tokio::time::sleep(pause).await;
+        }
+        accepted
+    }
+
+    /// So many calls at once, all of which have to be accepted.
+    pub(crate) async fn all_accepted(
+        &self,
+        function: &str,
+        calls: usize,
+        headers: &[(&str, &str)],
+    ) -> Vec<String> {
+        const AT_ONCE: usize = 64;
+        let calls = stream::iter(0..calls).map(|_| self.accepted(function, headers));
+        calls.buffered(AT_ONCE).collect().await
     }
 
     /// A call that has to be accepted.

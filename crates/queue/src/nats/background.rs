@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use super::message::{DUE, Message, PLACE};
 use super::publish::Draft;
 use super::store::unavailable;
+use super::sweep::Swept;
 use super::take::{ACK, Handed};
 use super::{Inner, Nats};
 use crate::{Envelope, Error};
@@ -102,6 +103,7 @@ struct Heard {
 
 /// Looks for what nobody told of: word of it may have been lost, and some put calls into the stream without a word.
 async fn look(weak: Weak<Inner>, mut heard: Heard) {
+    let mut swept = Swept::default();
     loop {
         let Some(nats) = still(&weak) else {
             return;
@@ -115,6 +117,11 @@ async fn look(weak: Weak<Inner>, mut heard: Heard) {
             && let Err(error) = nats.catch_up(&mut heard).await
         {
             tracing::debug!(%error, "cancellations cannot be looked at");
+        }
+        if nats.there().is_ok()
+            && let Err(error) = nats.sweep(&mut swept).await
+        {
+            tracing::debug!(%error, "what is left over cannot be looked for");
         }
         drop(nats);
         sleep(LOOK).await;
@@ -247,7 +254,7 @@ impl Nats {
         Ok(())
     }
 
-    async fn moved(&self, place: u64) -> Result<Option<u64>, Error> {
+    pub(super) async fn moved(&self, place: u64) -> Result<Option<u64>, Error> {
         let names = &self.0.names;
         let subject = names.attempt_subject(&format!("m.{place}"));
         let kept = self.last_of(&names.attempts(), &subject).await?;

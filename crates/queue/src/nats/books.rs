@@ -146,6 +146,16 @@ impl Nats {
         Ok(lines)
     }
 
+    /// The last place from which a call was handed out.
+    pub(super) async fn last_handed_out(&self) -> Result<u64, Error> {
+        let lines = self.lines().await?;
+        Ok(lines
+            .values()
+            .map(|line| line.handed_out)
+            .max()
+            .unwrap_or(0))
+    }
+
     async fn read_retries<'a>(
         &self,
         mut retries: tokio::sync::MutexGuard<'a, Retries>,

@@ -8,19 +8,22 @@ mod dead;
 mod end;
 mod find;
 mod login;
+mod look;
 mod message;
 mod names;
 mod publish;
 mod queue;
 mod store;
 mod streams;
+mod sweep;
 mod take;
+mod time;
 mod work;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use async_nats::connection::State;
@@ -40,6 +43,7 @@ pub(crate) use message::Message;
 use names::Names;
 use streams::StreamError;
 pub(crate) use take::Delivery;
+use time::Time;
 
 /// By so much the server's clock may differ from ours.
 const SKEW_MS: u64 = 5_000;
@@ -108,7 +112,7 @@ pub struct Nats(Arc<Inner>);
 #[derive(Default)]
 struct Connections {
     count: AtomicU64,
-    /// When the last one was made.
+    /// When the last one was made, by our clock.
     since_ms: AtomicU64,
 }
 
@@ -117,7 +121,7 @@ struct Inner {
     names: Names,
     client: Client,
     context: Context,
-    clock: Arc<dyn Clock>,
+    time: Arc<Time>,
     /// What is wrong with the streams.
     trouble: RwLock<Option<String>>,
     /// Consumers that were made sure of, by function.
@@ -138,7 +142,15 @@ impl Nats {
     /// # Errors
     /// As [`Nats::connect`].
     pub async fn work(settings: Settings) -> Result<Self, NatsError> {
-        let nats = Self::connect(settings).await?;
+        Self::work_at(settings, Arc::new(SteadyClock::default())).await
+    }
+
+    /// As [`Nats::work`], by another clock.
+    ///
+    /// # Errors
+    /// As [`Nats::connect`].
+    pub async fn work_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, NatsError> {
+        let nats = Self::connect_at(settings, clock).await?;
         nats.begin_work().await;
         Ok(nats)
     }
@@ -149,9 +161,13 @@ impl Nats {
     /// # Errors
     /// See [`NatsError`]. A server that is not there is none.
     pub async fn connect(settings: Settings) -> Result<Self, NatsError> {
-        let clock: Arc<dyn Clock> = Arc::new(SteadyClock::default());
+        Self::connect_at(settings, Arc::new(SteadyClock::default())).await
+    }
+
+    async fn connect_at(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, NatsError> {
+        let time = Arc::new(Time::by(clock));
         let connections = Arc::new(Connections::default());
-        let client = options(&settings, &connections, &clock)?;
+        let client = options(&settings, &connections, &time)?;
         let servers: Vec<&str> = settings.servers.split(',').map(str::trim).collect();
         let client = client.connect(servers).await;
         let client = client.map_err(|error| NatsError::Address {
@@ -168,7 +184,7 @@ impl Nats {
             settings,
             client,
             context,
-            clock,
+            time,
             consumers: Default::default(),
             board: Board::default(),
             tally: Default::default(),
@@ -182,7 +198,10 @@ impl Nats {
             while nats.0.client.connection_state() != State::Connected {
                 sleep(FIRST_DELAY).await;
             }
-            nats.look_at_streams().await
+            nats.look_at_streams().await?;
+            // What does not tell the time now does so soon.
+            let _ = nats.learn_time().await;
+            Ok(())
         };
         match timeout(START, first).await {
             Ok(Err(error @ StreamError::Foreign { .. })) => {
@@ -191,9 +210,9 @@ impl Nats {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => {
                 tracing::warn!("NATS is not there yet; asynchronous calls are refused until it is");
-                tokio::spawn(nats.clone().keep_looking());
             }
         }
+        nats.begin_looking();
         Ok(nats)
     }
 
@@ -208,73 +227,25 @@ impl Nats {
     /// last seconds of what it was told of consumers. It is killed with our connection.
     fn may_be_forgotten(&self, at_ms: u64) -> bool {
         let since_ms = self.0.connections.since_ms.load(Ordering::Relaxed);
-        at_ms < since_ms.saturating_add(SKEW_MS)
+        at_ms < self.0.time.at(since_ms).saturating_add(SKEW_MS)
     }
 
     fn now(&self) -> u64 {
-        self.0.clock.now_ms()
+        self.0.time.now_ms()
     }
 
     /// Tells who waits for it that something may have become possible to take.
     fn tick(&self) {
         self.0.changed.send_modify(|version| *version += 1);
     }
-
-    fn wrong_with_streams(&self) -> Option<String> {
-        let trouble = self.0.trouble.read();
-        trouble.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Looks at the streams until they are as they have to be.
-    async fn keep_looking(self) {
-        let mut pause = FIRST_DELAY;
-        while self.look_at_streams().await.is_err() {
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_DELAY);
-        }
-        tracing::info!("NATS is there");
-    }
-
-    async fn look_at_streams(&self) -> Result<(), StreamError> {
-        let Inner {
-            context,
-            names,
-            settings,
-            ..
-        } = &*self.0;
-        let ensured = streams::ensure(context, names, settings).await.map(drop);
-        let words = ensured.as_ref().err().map(ToString::to_string);
-        let mut trouble = self.0.trouble.write();
-        **trouble
-            .as_mut()
-            .unwrap_or_else(|poisoned| poisoned.get_mut()) = words;
-        ensured
-    }
-
-    /// Makes streams that are gone. A server that cannot say whether they are has no leader just now, most likely.
-    async fn ensure_streams(&self) -> Result<(), String> {
-        let Inner {
-            context,
-            names,
-            settings,
-            ..
-        } = &*self.0;
-        let was_well = self.wrong_with_streams().is_none();
-        let made = streams::ensure(context, names, settings).await;
-        let made = made.map_err(|error| error.to_string())?;
-        if was_well && !made.is_empty() {
-            tracing::error!(streams = ?made, "streams are gone, with all that they held; they are made again");
-        }
-        Ok(())
-    }
 }
 
 fn options(
     settings: &Settings,
     connections: &Arc<Connections>,
-    clock: &Arc<dyn Clock>,
+    time: &Arc<Time>,
 ) -> Result<ConnectOptions, NatsError> {
-    let (connections, clock) = (Arc::clone(connections), Arc::clone(clock));
+    let (connections, time) = (Arc::clone(connections), Arc::clone(time));
     let mut options = settings.login.options()?;
     if let Some(authorities) = &settings.authorities {
         options = login::trusting(options, authorities)?;
@@ -293,7 +264,7 @@ fn options(
                 connections.count.fetch_add(1, Ordering::Relaxed);
                 connections
                     .since_ms
-                    .store(clock.now_ms(), Ordering::Relaxed);
+                    .store(time.ours_ms(), Ordering::Relaxed);
             }
             async move {
                 match event {

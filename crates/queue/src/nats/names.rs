@@ -81,6 +81,11 @@ impl Names {
         format!("$KV.OF_books.{}", self.queue)
     }
 
+    /// Where the server is asked for the time.
+    pub(super) fn time_subject(&self) -> String {
+        format!("$KV.OF_books.{}.time", self.queue)
+    }
+
     pub(super) fn callback_subject(&self) -> String {
         format!("openfaas.callback.{}", self.queue)
     }

@@ -106,9 +106,9 @@ impl Nats {
                 // Nothing was stored: that was no attempt.
                 Err(Failed::NoStream) => {
                     words = "there is no stream for it".to_owned();
-                    match timeout_at(deadline, self.ensure_streams()).await {
+                    match timeout_at(deadline, self.look_at_streams()).await {
                         Ok(Ok(())) => {}
-                        Ok(Err(reason)) => words = reason,
+                        Ok(Err(error)) => words = error.to_string(),
                         Err(_) => break,
                     }
                     sleep(LOOK).await;

@@ -24,7 +24,7 @@ impl Queue for Nats {
         };
         if delayed {
             let after = u64::try_from(new.delay.as_millis()).unwrap_or(u64::MAX);
-            envelope.push(DUE, new.call.accepted_ms.saturating_add(after));
+            envelope.push(DUE, self.now().saturating_add(after));
         }
         let draft = Draft {
             subject,

@@ -14,6 +14,9 @@ pub(super) const MOST_CALLBACKS: i64 = 200_000;
 const CALLBACK_BYTES: i64 = 2 * 1024 * 1024 * 1024;
 const MOST_ENDS: i64 = 1_000_000;
 const END_BYTES: i64 = 2 * 1024 * 1024 * 1024;
+/// What a stream is given at least, and in which steps it is given less.
+const LEAST_BYTES: i64 = 1024 * 1024;
+const PART: i64 = 4;
 /// How long is known what went before an attempt, and that a call was cancelled: as long as a call lives, and more.
 const KNOWN: Duration = Duration::from_secs(48 * 60 * 60);
 /// How long NATS knows the id of a message: an idempotency key's time.
@@ -149,13 +152,8 @@ async fn ensure_one(context: &Context, wanted: Config) -> Result<bool, StreamErr
     let found = match context.get_stream(&name).await {
         Ok(stream) => stream.cached_info().config.clone(),
         Err(error) if is_missing(error.kind()) => {
-            return match context.create_stream(wanted).await {
-                Ok(_) => Ok(true),
-                Err(error) if error.kind() == CreateStreamErrorKind::TimedOut => {
-                    Err(refused("the server did not answer in time".to_owned()))
-                }
-                Err(error) => Err(refused(error.to_string())),
-            };
+            let made = create(context, wanted).await;
+            return made.map(|()| true).map_err(refused);
         }
         Err(error) => return Err(refused(error.to_string())),
     };
@@ -181,6 +179,35 @@ async fn ensure_one(context: &Context, wanted: Config) -> Result<bool, StreamErr
     }
 }
 
+/// Makes a stream. A server reserves what a stream may hold: where there is not as much room, the stream is to hold less,
+/// and leaves room for others.
+async fn create(context: &Context, mut wanted: Config) -> Result<(), String> {
+    loop {
+        let error = match context.create_stream(&wanted).await {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        if !has_no_room(&error.kind()) || wanted.max_bytes / PART < LEAST_BYTES {
+            return Err(match error.kind() {
+                CreateStreamErrorKind::TimedOut => "the server did not answer in time".to_owned(),
+                _ => error.to_string(),
+            });
+        }
+        wanted.max_bytes /= PART;
+        let (stream, bytes) = (&wanted.name, wanted.max_bytes);
+        tracing::warn!(
+            stream,
+            bytes,
+            "NATS has less room than this stream is to have"
+        );
+    }
+}
+
+fn has_no_room(kind: &CreateStreamErrorKind) -> bool {
+    const NO_STORAGE: u64 = 10047;
+    matches!(kind, CreateStreamErrorKind::JetStream(error) if error.error_code().0 == NO_STORAGE)
+}
+
 fn is_missing(kind: GetStreamErrorKind) -> bool {
     const NOT_FOUND: u64 = 10059;
     matches!(kind, GetStreamErrorKind::JetStream(error) if error.error_code().0 == NOT_FOUND)
@@ -192,7 +219,8 @@ fn is_current(found: &Config, wanted: &Config) -> bool {
         && found.discard == wanted.discard
         && found.discard_new_per_subject == wanted.discard_new_per_subject
         && found.max_messages == wanted.max_messages
-        && found.max_bytes == wanted.max_bytes
+        && (found.max_bytes == wanted.max_bytes
+            || (LEAST_BYTES..wanted.max_bytes).contains(&found.max_bytes))
         && found.max_messages_per_subject == wanted.max_messages_per_subject
         && found.max_age == wanted.max_age
         && found.num_replicas == wanted.num_replicas

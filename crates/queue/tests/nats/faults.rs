@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use faas_queue::{Error, Nats, Queue, Work};
+use faas_queue::{Clock, Error, Nats, Queue, SteadyClock, Work};
 
 use crate::proxy::Proxy;
 use crate::server::Server;
@@ -47,9 +47,9 @@ async fn a_lost_answer_stores_the_call_once_and_its_caller_hears_of_it() {
     let proxy = Proxy::before(server.address).await;
     let nats = connect(&proxy.address.to_string()).await;
     nats.accept(new(call("f.openfaas-fn"))).await.unwrap();
-    proxy.lose_one();
+    proxy.lose_the_answer_to("HPUB openfaas.queue.");
     let accepted = nats.accept(new(call("f.openfaas-fn"))).await.unwrap();
-    assert!(proxy.has_lost());
+    assert!(proxy.has_happened());
     assert_eq!(server.info(STREAM).await.state.messages, 2);
     assert!(
         accepted.id.to_string().starts_with("00000000-0004-8"),
@@ -94,6 +94,59 @@ async fn a_stream_that_was_deleted_is_made_again() {
     server.look().await.delete_stream(STREAM).await.unwrap();
     nats.accept(new(call("f.openfaas-fn"))).await.unwrap();
     assert_eq!(server.info(STREAM).await.state.messages, 1);
+}
+
+#[tokio::test]
+async fn streams_of_which_nobody_needs_anything_just_now_are_made_again_too() {
+    let server = Server::start().await;
+    let _nats = connect(&server.at()).await;
+    let ends = "KV_OF_status_faas-request";
+    let jetstream = server.look().await;
+    jetstream.delete_stream(ends).await.unwrap();
+    soon("the stream", async {
+        while jetstream.get_stream(ends).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+}
+
+/// A clock that is wrong by so much.
+struct Ahead(i64);
+
+impl Clock for Ahead {
+    fn now_ms(&self) -> u64 {
+        SteadyClock::default()
+            .now_ms()
+            .saturating_add_signed(self.0)
+    }
+}
+
+#[tokio::test]
+async fn a_worker_whose_clock_is_wrong_knows_how_old_a_call_is() {
+    const HOUR_MS: i64 = 3_600_000;
+    for wrong in [HOUR_MS, -HOUR_MS] {
+        let server = Server::start().await;
+        let others = connect(&server.at()).await;
+        let clock = Arc::new(Ahead(wrong));
+        let worker = Nats::work_at(settings(&server.at()), clock).await.unwrap();
+        let mut delayed = new(call("f.openfaas-fn"));
+        delayed.delay = Duration::from_secs(1);
+        let began = Instant::now();
+        others.accept(delayed).await.unwrap();
+        let taken = soon("the call", async {
+            loop {
+                let wish = ("f.openfaas-fn".to_owned(), 1);
+                if let Some(taken) = worker.take(&[wish]).await.unwrap().pop() {
+                    return taken;
+                }
+            }
+        })
+        .await;
+        let age = taken.age;
+        assert!(began.elapsed() > Duration::from_millis(900));
+        assert!(age < began.elapsed() + Duration::from_secs(1), "{age:?}");
+    }
 }
 
 /// Accepts until told to stop; the numbers of the calls that were accepted.

@@ -3,6 +3,7 @@
 
 mod accept;
 mod faults;
+#[allow(dead_code, reason = "another suite uses all of it")]
 mod proxy;
 mod queues;
 mod secure;

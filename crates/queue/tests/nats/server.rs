@@ -1,12 +1,15 @@
 //! A NATS server with a store of its own, on a port that nobody else has.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::Info;
 use async_nats::jetstream::{self, Context};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -15,7 +18,8 @@ use crate::soon;
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     _port: TcpSocket,
-    store: TempDir,
+    store: PathBuf,
+    _own: Option<TempDir>,
     arguments: Vec<String>,
     process: Option<Child>,
 }
@@ -65,11 +69,20 @@ impl Server {
         })
     }
 
+    /// One whose store is in this directory. It is not started yet.
+    pub(crate) fn absent_in(store: &Path) -> Self {
+        let mut server = Self::absent(&[]);
+        server.store = store.to_owned();
+        server
+    }
+
     fn at_address(address: SocketAddr, port: TcpSocket, arguments: &[&str]) -> Self {
+        let own = tempfile::tempdir().unwrap();
         Self {
             address,
             _port: port,
-            store: tempfile::tempdir().unwrap(),
+            store: own.path().to_owned(),
+            _own: Some(own),
             arguments: arguments.iter().map(|text| (*text).to_owned()).collect(),
             process: None,
         }
@@ -86,7 +99,7 @@ impl Server {
                 &self.address.port().to_string(),
                 "-sd",
             ])
-            .arg(self.store.path())
+            .arg(&self.store)
             .args(&self.arguments)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -105,6 +118,14 @@ impl Server {
     pub(crate) fn kill(&mut self) {
         let mut process = self.process.take().unwrap();
         process.kill().unwrap();
+        process.wait().unwrap();
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn stop(&mut self) {
+        let mut process = self.process.take().unwrap();
+        let pid = Pid::from_raw(process.id().try_into().unwrap());
+        kill(pid, Signal::SIGTERM).unwrap();
         process.wait().unwrap();
     }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use faas_queue::embedded::{Limits, OpenError};
 use faas_queue::{Embedded, Error, InvocationId, Queue};
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use redb::{Database, TableDefinition};
 
+use crate::small::Small;
 use crate::support::*;
 
 fn open(directory: &std::path::Path) -> Result<Embedded, OpenError> {
@@ -165,38 +165,9 @@ async fn a_killed_process_loses_no_call_that_it_accepted() {
     assert!(books(&queue).await.waiting >= 240);
 }
 
-/// A file system of its own, so small that it fills up.
-struct Small(tempfile::TempDir);
-
-impl Small {
-    fn mount() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let (none, options) = (None::<&str>, Some("size=24m"));
-        mount(
-            none,
-            directory.path(),
-            Some("tmpfs"),
-            MsFlags::empty(),
-            options,
-        )
-        .expect("this test mounts a small file system: run it as root");
-        Self(directory)
-    }
-
-    fn path(&self) -> &std::path::Path {
-        self.0.path()
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = umount2(self.path(), MntFlags::MNT_DETACH);
-    }
-}
-
 #[tokio::test]
 async fn a_full_disk_refuses_calls_and_loses_none_and_is_used_again_once_there_is_room() {
-    let disk = Small::mount();
+    let disk = Small::mount("24m");
     let filler = disk.path().join("filler");
     std::fs::write(&filler, vec![0; 12 << 20]).unwrap();
     let queue = open(disk.path()).unwrap();

@@ -13,6 +13,7 @@ mod disk;
 #[path = "../nats/server.rs"]
 #[allow(dead_code, reason = "another suite uses all of it")]
 mod server;
+mod small;
 mod support;
 
 use support::soon;
