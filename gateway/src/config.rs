@@ -36,6 +36,9 @@ faas_http::settings! {
         pub scale_from_zero_timeout: Duration = "30s",
         /// Most calls of one function that may wait for a replica; more are answered 503.
         pub scale_from_zero_queue: usize = "1024",
+        /// Longest wait of a call of a function that is awake for one of its replicas to have room, where the label
+        /// com.openfaas.max_inflight says how many calls one takes; then 503. 0 is no limit.
+        pub overload_wait: Duration = "10s",
         /// Who decides about replicas: native, this gateway by the load that it measures; legacy, AlertManager and the idler
         /// alone; off, nobody but those who ask for a number.
         pub autoscaler: Autoscaler = "native",

@@ -65,6 +65,16 @@ pub(crate) enum Error {
         /// The limit.
         limit: usize,
     },
+    /// All its replicas have as many calls as they take.
+    #[error("function {name}: no replica had room for another call within {setting}={waited}")]
+    Overloaded {
+        /// The function.
+        name: FunctionName,
+        /// Which limit.
+        setting: &'static str,
+        /// The limit.
+        waited: String,
+    },
     /// It was to be scaled only if nobody used it lately.
     #[error("function {0} was called within X-If-Idle-Seconds, is called now, or nobody knows")]
     NotIdle(FunctionName),
@@ -153,6 +163,7 @@ impl Error {
             | Self::NotReady(_)
             | Self::StillNotReady { .. }
             | Self::QueueFull { .. }
+            | Self::Overloaded { .. }
             | Self::ScaleFailed { .. }
             | Self::ProviderGone(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Call { failure, .. } => failure.status(),
@@ -188,7 +199,10 @@ impl Error {
     fn passes(&self) -> bool {
         match self {
             Self::Queue(QueueError::Format(_) | QueueError::TooLarge(_)) => false,
-            Self::Queue(_) | Self::BodiesFull => true,
+            Self::Queue(_)
+            | Self::BodiesFull
+            | Self::QueueFull { .. }
+            | Self::Overloaded { .. } => true,
             _ => false,
         }
     }

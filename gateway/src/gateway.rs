@@ -61,6 +61,8 @@ pub(crate) struct Shared {
     pub(crate) table: watch::Receiver<EndpointTable>,
     pub(crate) forwarder: Forwarder,
     pub(crate) upstream_timeout: Option<Duration>,
+    /// Longest wait for a slot of a function that is awake.
+    pub(crate) overload_wait: Option<Duration>,
     pub(crate) from_zero: Arc<FromZero>,
     pub(crate) scaler: Arc<Scaler>,
     pub(crate) metrics: Arc<Metrics>,
@@ -138,6 +140,7 @@ impl Gateway {
             series,
         } = parts;
         let upstream_timeout = env::limit(config.upstream_timeout);
+        let overload_wait = env::limit(config.overload_wait);
         let client = client(&config, provider_credentials.as_ref())?;
         let link = |url, silence| {
             let limits = Limits {
@@ -152,8 +155,9 @@ impl Gateway {
         let metrics =
             Metrics::new(series).map_err(|error| StartError::Setting(error.to_string()))?;
         let metrics = Arc::new(metrics);
+        let policy = Policy::of(&config).map_err(StartError::Setting)?;
         let scaler = Scaler::new(
-            Policy::of(&config).map_err(StartError::Setting)?,
+            policy.clone(),
             client.clone(),
             Arc::clone(&endpoints),
             Arc::clone(&metrics),
@@ -169,7 +173,13 @@ impl Gateway {
                 None,
             )?,
             forwarder: Forwarder::new(upstream_timeout),
-            from_zero: FromZero::new(&config, client.clone(), Arc::clone(&endpoints)),
+            from_zero: FromZero::new(
+                &config,
+                policy,
+                Arc::clone(&metrics),
+                client.clone(),
+                Arc::clone(&endpoints),
+            ),
             metrics,
             credentials: credentials.clone(),
             queue,
@@ -180,6 +190,7 @@ impl Gateway {
             endpoints,
             table,
             upstream_timeout,
+            overload_wait,
         });
         let limit = env::limit(app.config.read_timeout);
         let public = Server::bind(
@@ -228,11 +239,11 @@ impl Gateway {
             served
         };
         let metrics = self.metrics.run(drained.cancelled());
-        let forgetting = drained.run_until_cancelled(forget_deleted(Arc::clone(&self.app)));
+        let following = drained.run_until_cancelled(follow_table(Arc::clone(&self.app)));
         // Who drains decides nothing more.
         let scaling = Arc::clone(&self.app.scaler).run();
         let scaling = self.app.stop.run_until_cancelled(scaling);
-        let (public, metrics, _, _) = tokio::join!(public, metrics, forgetting, scaling);
+        let (public, metrics, _, _) = tokio::join!(public, metrics, following, scaling);
         public?;
         metrics?;
         Ok(())
@@ -245,11 +256,12 @@ fn client(config: &Config, credentials: Option<&Credentials>) -> Result<Client, 
     client.map_err(|error| StartError::Setting(error.to_string()))
 }
 
-/// Drops the series of functions as they are deleted.
-async fn forget_deleted(app: App) {
+/// Drops the series of functions as they are deleted, and lets in the calls that wait for replicas as these come.
+async fn follow_table(app: App) {
     let mut table = app.table.clone();
     while table.changed().await.is_ok() {
         let now = table.borrow_and_update().clone();
         app.metrics.forget_missing(&now);
+        app.metrics.set_slots(&now);
     }
 }

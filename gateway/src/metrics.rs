@@ -12,7 +12,7 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
 };
 
-use crate::scaling::Meter;
+use crate::scaling::{Meter, Slots, slots};
 
 /// Label of calls whose function nobody knows: one series, whatever names a caller makes up.
 const UNKNOWN: &str = "unknown";
@@ -37,6 +37,7 @@ pub(crate) struct Metrics {
 pub(crate) struct FunctionCounts {
     label: String,
     pub(crate) meter: Arc<Meter>,
+    pub(crate) slots: Arc<Slots>,
     started: IntCounter,
     /// `None` once the function is gone: a call that outlives it must not bring its series back.
     by_code: RwLock<Option<HashMap<u16, Series>>>,
@@ -132,6 +133,7 @@ impl Metrics {
         FunctionCounts {
             label: label.to_owned(),
             meter: Arc::default(),
+            slots: Arc::default(),
             started,
             by_code: RwLock::new(Some(HashMap::new())),
         }
@@ -172,6 +174,20 @@ impl Metrics {
             };
             Some(by_code.as_mut()?.entry(code).or_insert_with(new).clone())
         })
+    }
+
+    /// Sets the slots of functions that limit how many calls a replica takes, by the replicas that they have.
+    pub(crate) fn set_slots(&self, table: &EndpointTable) {
+        let functions = self
+            .functions
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (name, counts) in functions.iter() {
+            let function = table.get(name.as_str());
+            if let Some(total) = function.and_then(|function| slots(function)) {
+                counts.slots.set(total);
+            }
+        }
     }
 
     /// Forgets the series of functions that are gone, so that they do not stay for ever.

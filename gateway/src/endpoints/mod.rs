@@ -34,6 +34,14 @@ pub(crate) fn are_the_provider(function: &FunctionEndpoints) -> bool {
     endpoints.iter().any(|one| one.id() == polled::PROVIDER)
 }
 
+/// How many replicas can take calls.
+pub(crate) fn ready(function: &FunctionEndpoints) -> usize {
+    match are_the_provider(function) {
+        true => usize::try_from(function.replicas).unwrap_or(usize::MAX),
+        false => function.endpoints.len(),
+    }
+}
+
 /// A table that a provider in this process publishes: always current, so there is never anything to ask.
 #[derive(Clone, Debug)]
 pub struct InProcess(pub watch::Receiver<EndpointTable>);

@@ -9,8 +9,8 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use faas_http::duration;
 use faas_http::forward::{Failure, REMAINING_MS};
+use faas_http::{duration, env};
 use faas_provider::{
     CALL_METHODS, FunctionEndpoints, FunctionName, FunctionPath, TIMEOUT_ANNOTATION, timeout,
 };
@@ -22,7 +22,7 @@ use crate::call_id::CallId;
 use crate::error::Error;
 use crate::gateway::App;
 use crate::metrics::{CALLER_GONE, FunctionCounts, Metrics};
-use crate::scaling::Arrived;
+use crate::scaling::{Arrived, NoSlot, Slot, slots};
 use crate::{endpoints, name};
 
 /// Longest wait for the table to show a function that the provider says it has.
@@ -56,11 +56,9 @@ async fn answer(app: &App, mut request: Request, id: &CallId) -> Result<Response
         watch.counts.meter.fallen().await;
         function = watch.refused_by(find(app, &name).await)?;
     }
-    if function.endpoints.is_empty() {
-        let counts = Arc::clone(&watch.counts);
-        let _waits = counts.meter.waits();
-        function = watch.refused_by(woken(app, &name, request.headers_mut()).await)?;
-        app.scaler.cold_start(&name, watch.since.elapsed());
+    let waited = ready(app, &name, &function, &watch.counts, request.headers_mut()).await;
+    if let Some((slot, awake)) = watch.refused_by(waited)? {
+        (watch.slot, function) = (slot, awake);
     }
     let target = match uri.query() {
         Some(query) => format!("{}?{query}", path.rest),
@@ -78,30 +76,95 @@ async fn answer(app: &App, mut request: Request, id: &CallId) -> Result<Response
     Ok(response.map(|body| Body::new(Counted { body, watch })))
 }
 
-/// Waits for a replica, though no longer than the caller gives; the wait is taken off the time that is left.
-async fn woken(
+/// What a call has waited for.
+type Waited = (Option<Slot>, Arc<FunctionEndpoints>);
+
+/// Waits for a replica, and for a slot where the function limits its calls, though no longer than the caller gives; the wait
+/// is taken off the time that is left. None where there is nothing to wait for: no slots, and a replica that is ready.
+async fn ready(
     app: &App,
     name: &FunctionName,
+    function: &Arc<FunctionEndpoints>,
+    counts: &FunctionCounts,
     headers: &mut HeaderMap,
-) -> Result<Arc<FunctionEndpoints>, Error> {
-    let said = headers
-        .get(REMAINING_MS)
-        .and_then(|left| left.to_str().ok());
-    let Some(left) = said.and_then(|left| left.trim().parse().ok()) else {
-        return app.from_zero.ready(name).await;
+) -> Result<Option<Waited>, Error> {
+    let total = slots(function);
+    if let Some(total) = total {
+        counts.slots.set(total);
+    } else if !function.endpoints.is_empty() {
+        return Ok(None);
+    }
+    let waited = wait(app, name, function, counts, total.is_some());
+    let Some(left) = remaining(headers) else {
+        return waited.await.map(Some);
     };
-    let (began, left) = (Instant::now(), Duration::from_millis(left));
+    let began = Instant::now();
     let late = |_| Error::Call {
         name: name.clone(),
         limit_name: "",
         failure: Failure::NoTimeLeft(left),
     };
-    let ready = tokio::time::timeout(left, app.from_zero.ready(name));
-    let function = ready.await.map_err(late)??;
+    let waited = tokio::time::timeout(left, waited).await.map_err(late)??;
     let left = left.saturating_sub(began.elapsed()).as_millis();
     let left = u64::try_from(left).unwrap_or(u64::MAX);
     headers.insert(REMAINING_MS, HeaderValue::from(left));
-    Ok(function)
+    Ok(Some(waited))
+}
+
+/// How long the caller still gives, where it says so.
+fn remaining(headers: &HeaderMap) -> Option<Duration> {
+    let left = headers.get(REMAINING_MS)?.to_str().ok()?;
+    left.trim().parse().ok().map(Duration::from_millis)
+}
+
+async fn wait(
+    app: &App,
+    name: &FunctionName,
+    function: &FunctionEndpoints,
+    counts: &FunctionCounts,
+    is_limited: bool,
+) -> Result<Waited, Error> {
+    if !function.endpoints.is_empty() {
+        let slot = slot(app, name, counts, app.overload_wait, "overload_wait").await?;
+        return Ok((Some(slot), find(app, name).await?));
+    }
+    let (began, _waits) = (Instant::now(), counts.meter.waits());
+    let awake = app.from_zero.ready(name);
+    let waited = match is_limited {
+        false => (None, awake.await?),
+        // Both at once, so that whoever came first is first in both.
+        true => {
+            let limit = env::limit(app.config.scale_from_zero_timeout);
+            let slot = slot(app, name, counts, limit, "scale_from_zero_timeout");
+            let (slot, _) = tokio::try_join!(slot, awake)?;
+            // There may be more replicas by now, and the slot is for one of all.
+            (Some(slot), find(app, name).await?)
+        }
+    };
+    app.scaler.cold_start(name, began.elapsed());
+    Ok(waited)
+}
+
+async fn slot(
+    app: &App,
+    name: &FunctionName,
+    counts: &FunctionCounts,
+    limit: Option<Duration>,
+    setting: &'static str,
+) -> Result<Slot, Error> {
+    let most = app.config.scale_from_zero_queue;
+    let taken = counts.slots.take(most, limit).await;
+    taken.map_err(|error| match error {
+        NoSlot::Full => Error::QueueFull {
+            name: name.clone(),
+            limit: most,
+        },
+        NoSlot::Late => Error::Overloaded {
+            name: name.clone(),
+            setting,
+            waited: duration::format(limit.unwrap_or_default()),
+        },
+    })
 }
 
 fn failed(
@@ -173,6 +236,8 @@ struct Watch {
     metrics: Arc<Metrics>,
     counts: Arc<FunctionCounts>,
     arrived: Arrived,
+    /// Where the function limits how many calls it takes at once.
+    slot: Option<Slot>,
     since: Instant,
     /// The code that the caller sees; until an answer begins, that there is no caller.
     code: u16,
@@ -184,6 +249,7 @@ impl Watch {
         Self {
             metrics: Arc::clone(&app.metrics),
             arrived: counts.meter.arrived(),
+            slot: None,
             counts,
             since: Instant::now(),
             code: CALLER_GONE,

@@ -1,30 +1,35 @@
 //! Waking a function that is called while nothing of it is ready: the calls wait, one request scales it up.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use faas_http::{duration, env};
-use faas_provider::{
-    Client, EndpointTable, FunctionEndpoints, FunctionName, MIN_LABEL, client, scale_label,
-};
+use faas_provider::{Client, EndpointTable, FunctionEndpoints, FunctionName, client};
+use faas_scaling::settings::{Kind, Settings};
 use http::StatusCode;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::Policy;
 use crate::Config;
 use crate::endpoints::Endpoints;
 use crate::error::{Error, in_words};
+use crate::metrics::Metrics;
 
 /// How often the provider is asked while a function wakes, where its table does not say so by itself.
 const ASK_INTERVAL: Duration = Duration::from_millis(100);
+/// How long calls are gathered before the second, and last, request: by then it is known how many wait.
+const GATHERING: Duration = Duration::from_millis(50);
 /// How often a scale request that failed is made again, and the pause before the first repetition, doubled each time.
 const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Wakes functions.
 pub(crate) struct FromZero {
+    policy: Policy,
+    metrics: Arc<Metrics>,
     provider: Client,
     endpoints: Arc<dyn Endpoints>,
     enabled: bool,
@@ -37,6 +42,9 @@ pub(crate) struct FromZero {
 /// One function on its way up.
 struct Waking {
     waiting: AtomicUsize,
+    began: Instant,
+    /// Whether it was scaled for all who wait.
+    gathered: AtomicBool,
     /// Why it cannot be scaled up, once that is certain.
     failed: watch::Sender<Option<String>>,
 }
@@ -44,10 +52,14 @@ struct Waking {
 impl FromZero {
     pub(crate) fn new(
         config: &Config,
+        policy: Policy,
+        metrics: Arc<Metrics>,
         provider: Client,
         endpoints: Arc<dyn Endpoints>,
     ) -> Arc<Self> {
         Arc::new(Self {
+            policy,
+            metrics,
             provider,
             endpoints,
             enabled: config.scale_from_zero,
@@ -102,6 +114,8 @@ impl FromZero {
             None => {
                 let waking = Arc::new(Waking {
                     waiting: AtomicUsize::new(0),
+                    began: Instant::now(),
+                    gathered: AtomicBool::new(false),
                     failed: watch::Sender::new(None),
                 });
                 all.insert(name.clone(), Arc::clone(&waking));
@@ -137,14 +151,14 @@ impl FromZero {
 
     /// Scales the function up if nobody has, and sees to it until it is ready, given up, or gone.
     async fn wake(self: Arc<Self>, name: FunctionName, waking: Arc<Waking>) {
-        let began = Instant::now();
         let limit = self.limit.unwrap_or(Duration::MAX);
+        let mut ready = false;
         tokio::select! {
             found = timeout(limit, self.appears(&name)) => {
-                let ready = matches!(found, Ok(Ok(_)));
-                tracing::info!(function = %name, ready, took = ?began.elapsed(), "scaling from zero ended");
+                ready = matches!(found, Ok(Ok(_)));
+                tracing::info!(function = %name, ready, took = ?waking.began.elapsed(), "scaling from zero ended");
             }
-            reason = self.keep_up(&name) => {
+            reason = self.keep_up(&name, &waking) => {
                 tracing::warn!(function = %name, reason, "a function could not be scaled up from zero");
                 waking.failed.send_replace(Some(reason));
             }
@@ -153,15 +167,19 @@ impl FromZero {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&name);
+        if ready {
+            self.gather(&name, &waking).await;
+        }
     }
 
     /// Scales the function up, and up again if somebody takes it back to zero while calls wait. Ends when that fails,
     /// with the reason.
-    async fn keep_up(&self, name: &FunctionName) -> String {
+    async fn keep_up(&self, name: &FunctionName, waking: &Waking) -> String {
         loop {
             if let Err(reason) = self.scale_up(name).await {
                 return reason;
             }
+            self.gather(name, waking).await;
             tokio::select! {
                 () = self.falls(name) => {}
                 () = self.keep_asking(name) => {}
@@ -191,22 +209,58 @@ impl FromZero {
         }
     }
 
+    /// Once, when calls have gathered, asks for as many replicas as they need.
+    async fn gather(&self, name: &FunctionName, waking: &Waking) {
+        sleep_until(waking.began + GATHERING).await;
+        if !waking.gathered.swap(true, Ordering::AcqRel) {
+            let meter = self.metrics.meter(name);
+            let calls = meter.map_or(0, |meter| meter.now().calls);
+            self.scale_for(name, calls).await;
+        }
+    }
+
+    /// Asks for as many replicas as so many calls need, where it is known how many one takes.
+    async fn scale_for(&self, name: &FunctionName, calls: u64) {
+        let entry = self.entry(name);
+        let settings = self.settings(&entry);
+        let each = match (settings.per_replica, &settings.kind) {
+            (Some(each), _) => each as f64,
+            (None, Kind::Capacity) => settings.aim(),
+            (None, _) => return,
+        };
+        let wanted = (calls as f64 / each).ceil() as u64;
+        let replicas = wanted.min(settings.limits.max);
+        if replicas <= entry.replicas.max(settings.limits.min) {
+            return;
+        }
+        match self.provider.scale(name, replicas).await {
+            Ok(()) => {
+                tracing::info!(function = %name, replicas, calls, "scaling from zero for all who wait");
+            }
+            // It wakes all the same, with fewer.
+            Err(error) => {
+                tracing::warn!(function = %name, replicas, %error, "not scaled any further");
+            }
+        }
+    }
+
+    fn entry(&self, name: &FunctionName) -> Arc<FunctionEndpoints> {
+        let table = self.endpoints.table();
+        let entry = table.borrow().get(name.as_str()).cloned();
+        entry.unwrap_or_default()
+    }
+
+    fn settings(&self, entry: &FunctionEndpoints) -> Settings {
+        let label = |name: &str| entry.labels.get(name).map(String::as_str);
+        self.policy.settings(label).0
+    }
+
     async fn scale_up(&self, name: &FunctionName) -> Result<(), String> {
-        let entry = self
-            .endpoints
-            .table()
-            .borrow()
-            .get(name.as_str())
-            .cloned()
-            .unwrap_or_default();
+        let entry = self.entry(name);
         if entry.replicas > 0 {
             return Ok(());
         }
-        let min = scale_label(&entry.labels, MIN_LABEL)
-            .ok()
-            .flatten()
-            .unwrap_or(1)
-            .max(1);
+        let min = self.settings(&entry).limits.min;
         let mut pause = PAUSE;
         for attempt in 1..=ATTEMPTS {
             match self.provider.scale(name, min).await {

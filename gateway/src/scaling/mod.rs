@@ -7,6 +7,7 @@ mod policy;
 mod scaled;
 mod scaler;
 mod series;
+mod slots;
 mod why;
 
 pub(crate) use alert::{Alerts, follow};
@@ -15,3 +16,4 @@ pub(crate) use meter::{Arrived, Meter};
 pub use policy::Autoscaler;
 pub(crate) use policy::Policy;
 pub(crate) use scaler::Scaler;
+pub(crate) use slots::{NoSlot, Slot, Slots, slots};

@@ -129,10 +129,7 @@ impl Scaled {
         function: &FunctionEndpoints,
         used: Option<Duration>,
     ) {
-        self.ready = match endpoints::are_the_provider(function) {
-            true => function.replicas,
-            false => function.endpoints.len() as u64,
-        };
+        self.ready = endpoints::ready(function) as u64;
         if function.replicas == self.replicas {
             return;
         }

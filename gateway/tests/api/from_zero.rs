@@ -1,6 +1,6 @@
 //! Calls of functions that have no replica.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use faas_gateway::Config;
 use serde_json::{Value, json};
@@ -68,6 +68,111 @@ async fn a_real_function_scaled_to_zero_wakes_for_fifty_calls() {
     assert_eq!(
         gateway.get("/system/function/f").await.json()["replicas"],
         1
+    );
+}
+
+/// Each replica refuses what is more than it takes at once: none of the calls may see that.
+#[tokio::test]
+async fn a_herd_of_a_thousand_gets_as_many_replicas_as_it_needs_and_waits_for_room() {
+    let memory = Memory::start().await;
+    let gateway = TestGateway::ready(memory.address).await;
+    let deployment = json!({
+        "service": "f",
+        "image": "none",
+        "envProcess": "sleep 0.1",
+        "envVars": {"max_inflight": "10"},
+        "labels": {"com.openfaas.max_inflight": "10", "com.openfaas.scale.max": "4"},
+    });
+    gateway.deploy_as(deployment).await;
+    let zero = json!({"replicas": 0});
+    let asked = gateway.json("POST", "/system/scale-function/f", zero).await;
+    assert_eq!(asked.status, 202);
+    let began = Instant::now();
+    let answers = soon("the answers", calls(&gateway, 1000).join_all()).await;
+    println!(
+        "1000 calls of 0.1 s by 4 replicas of 10: {:?}",
+        began.elapsed()
+    );
+    let bad: Vec<_> = answers
+        .iter()
+        .filter(|answer| answer.status != 200)
+        .collect();
+    assert_eq!(bad.len(), 0, "{:?}", bad[0]);
+    let now = gateway.get("/system/function/f").await.json();
+    assert_eq!(now["replicas"], 4);
+}
+
+#[tokio::test]
+async fn where_it_is_known_what_a_replica_takes_a_second_request_asks_for_enough_of_them() {
+    let fake = asleep(Scale::NeverReady).await;
+    let labels = json!({"com.openfaas.max_inflight": "10"});
+    let with = |replicas| Deployed {
+        labels: labels.clone(),
+        ..Deployed::with(replicas)
+    };
+    fake.deploy("f", with(0));
+    let gateway = TestGateway::ready(fake.address).await;
+    let calls = calls(&gateway, 45);
+    let asked = || {
+        let seen = fake.seen(SCALE);
+        let body = |text: &str| serde_json::from_str::<Value>(text).unwrap()["replicas"].clone();
+        seen.iter().map(|seen| body(&seen.body)).collect::<Vec<_>>()
+    };
+    until("two requests", async || asked().len() == 2).await;
+    fake.deploy("f", with(5));
+    let answers = soon("the answers", calls.join_all()).await;
+    assert!(
+        answers.iter().all(|answer| answer.status == 200),
+        "{answers:?}"
+    );
+    assert_eq!(asked(), [1, 5]);
+}
+
+#[tokio::test]
+async fn calls_that_find_no_room_in_time_are_503_and_no_replica_sees_them() {
+    let fake = Fake::start().await;
+    let labels = json!({"com.openfaas.max_inflight": "2"});
+    fake.deploy(
+        "f",
+        Deployed {
+            labels,
+            ..Deployed::with(1)
+        },
+    );
+    let mut config = config(fake.address);
+    config.overload_wait = Duration::from_millis(300);
+    config.scale_from_zero_queue = 3;
+    let gateway = TestGateway::with(config).await.once_ready().await;
+    let held: JoinSet<_> = (0..2)
+        .map(|_| Answer::to(gateway.request("GET", "/function/f/hold")))
+        .collect();
+    fake.replica.stage.holds(2).await;
+    let late =
+        "function f.openfaas-fn: no replica had room for another call within overload_wait=300ms";
+    let full =
+        "function f.openfaas-fn: scale_from_zero_queue=3 calls are waiting for a replica already";
+    let refused = soon("the refusals", calls(&gateway, 5).join_all()).await;
+    let count = |words| {
+        refused
+            .iter()
+            .filter(|answer| answer.text.trim_end() == words)
+            .count()
+    };
+    assert_eq!((count(late), count(full)), (3, 2), "{refused:?}");
+    assert!(
+        refused
+            .iter()
+            .all(|answer| answer.status == 503 && answer.header("retry-after") == "1")
+    );
+    // One that waits gets the room that a call leaves.
+    let waiting = calls(&gateway, 1);
+    fake.replica.stage.let_go(2);
+    assert_eq!(soon("the answer", waiting.join_all()).await[0].status, 200);
+    assert!(
+        soon("the answers", held.join_all())
+            .await
+            .iter()
+            .all(|answer| answer.status == 200)
     );
 }
 

@@ -194,8 +194,7 @@ impl Forwarder {
         let mut tried = Vec::new();
         let mut refused = 0;
         let mut last = Failure::NoUpstream;
-        while let Some(upstream) = upstream::choose(upstreams, &tried) {
-            let in_flight = upstream.enter();
+        while let Some((upstream, in_flight)) = upstream::enter(upstreams, &tried) {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let request = outgoing(parts, body.lend(), upstream, target, left)?;
             let lost = match self.ask(upstream, request).await {

@@ -1,8 +1,10 @@
 //! Whom a call can be forwarded to, and which of several.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
 
 use http::uri::Authority;
@@ -82,23 +84,25 @@ impl Upstream {
     /// Calls that it is answering now, bodies included.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::Relaxed)
+        self.in_flight.load(Relaxed)
     }
 
-    /// Counts a call until the guard is dropped.
-    pub(super) fn enter(self: &Arc<Self>) -> InFlight {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight(Arc::clone(self))
+    /// Counts a call until the guard is dropped, if there are so many as yet.
+    fn enter_as(self: &Arc<Self>, calls: usize) -> Option<InFlight> {
+        self.in_flight
+            .compare_exchange(calls, calls + 1, Relaxed, Relaxed)
+            .ok()?;
+        Some(InFlight(Arc::clone(self)))
     }
 
     /// Passes it over for a while.
     pub(super) fn eject(&self) {
         self.ejected_until
-            .store(self.age_millis() + millis(EJECTION), Ordering::Relaxed);
+            .store(self.age_millis() + millis(EJECTION), Relaxed);
     }
 
     fn is_ejected(&self) -> bool {
-        let until = self.ejected_until.load(Ordering::Relaxed);
+        let until = self.ejected_until.load(Relaxed);
         until != 0 && self.age_millis() < until
     }
 
@@ -124,38 +128,51 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.in_flight.fetch_sub(1, Relaxed);
     }
 }
 
-/// The less busy of two upstreams drawn at random, without those `tried` already. Ejected ones only if no other is left.
-pub(super) fn choose<'a>(
+/// Counts a call at the least busy upstream, without those `tried` already; one of the least busy at random. Ejected ones only
+/// if no other is left.
+///
+/// Looked at and counted in one step: of calls that come together none finds a place that another has taken, so that upstreams
+/// with a limit each have as many as they take and no more.
+pub(super) fn enter<'a>(
     upstreams: &'a [Arc<Upstream>],
     tried: &[Arc<Upstream>],
-) -> Option<&'a Arc<Upstream>> {
+) -> Option<(&'a Arc<Upstream>, InFlight)> {
     let fresh = |upstream: &&Arc<Upstream>| !tried.iter().any(|other| Arc::ptr_eq(upstream, other));
     let reachable = |upstream: &&Arc<Upstream>| fresh(upstream) && !upstream.is_ejected();
-    draw(upstreams, reachable).or_else(|| draw(upstreams, fresh))
+    loop {
+        let (upstream, calls) =
+            least_busy(upstreams, reachable).or_else(|| least_busy(upstreams, fresh))?;
+        if let Some(call) = upstream.enter_as(calls) {
+            return Some((upstream, call));
+        }
+    }
 }
 
-fn draw(
+/// The upstream with the fewest calls, and how many.
+fn least_busy(
     upstreams: &[Arc<Upstream>],
     eligible: impl Fn(&&Arc<Upstream>) -> bool,
-) -> Option<&Arc<Upstream>> {
-    let count = upstreams.iter().filter(&eligible).count();
-    let nth = |n: usize| upstreams.iter().filter(&eligible).nth(n);
-    if count < 2 {
-        return nth(0);
+) -> Option<(&Arc<Upstream>, usize)> {
+    let mut found: Option<(&Arc<Upstream>, usize)> = None;
+    let mut equals = 0;
+    for upstream in upstreams.iter().filter(eligible) {
+        let calls = upstream.in_flight();
+        let least = found.map_or(usize::MAX, |(_, least)| least);
+        equals = match calls.cmp(&least) {
+            Ordering::Less => 1,
+            Ordering::Equal => equals + 1,
+            Ordering::Greater => continue,
+        };
+        // Each of the equals with the same chance.
+        if fastrand::usize(..equals) == 0 {
+            found = Some((upstream, calls));
+        }
     }
-    let first = fastrand::usize(..count);
-    // The second draw is from the others, so that two are always compared.
-    let second = (first + fastrand::usize(1..count)) % count;
-    let (first, second) = (nth(first)?, nth(second)?);
-    Some(if second.in_flight() < first.in_flight() {
-        second
-    } else {
-        first
-    })
+    found
 }
 
 #[cfg(test)]
@@ -169,38 +186,52 @@ mod tests {
     }
 
     #[test]
-    fn the_less_busy_of_two_is_taken() {
-        let two = upstreams(2);
-        let _busy = two[0].enter();
+    fn the_least_busy_is_taken() {
+        let three = upstreams(3);
+        let _busy = [0, 2].map(|busy| three[busy].enter_as(0).unwrap());
         for _ in 0..20 {
-            assert_eq!(choose(&two, &[]).unwrap().id(), "1");
+            assert_eq!(enter(&three, &[]).unwrap().0.id(), "1");
         }
     }
 
     #[test]
-    fn load_spreads_evenly_over_four() {
+    fn calls_that_come_together_spread_to_the_last_one() {
         let four = upstreams(4);
-        let calls: Vec<InFlight> = (0..400)
-            .map(|_| choose(&four, &[]).unwrap().enter())
-            .collect();
-        for upstream in &four {
-            assert!(
-                (80..=120).contains(&upstream.in_flight()),
-                "{upstream:?}: {}",
-                upstream.in_flight()
-            );
-        }
+        let come = || {
+            let calls = (0..100).map(|_| enter(&four, &[]).unwrap().1);
+            calls.collect::<Vec<_>>()
+        };
+        let calls: Vec<_> = std::thread::scope(|scope| {
+            let threads = [(); 4].map(|()| scope.spawn(come));
+            threads.map(|thread| thread.join().unwrap()).into()
+        });
+        let each: Vec<_> = four.iter().map(|upstream| upstream.in_flight()).collect();
+        assert_eq!(each, [100; 4]);
         drop(calls);
         assert!(four.iter().all(|upstream| upstream.in_flight() == 0));
+    }
+
+    #[test]
+    fn equals_are_drawn_at_random() {
+        let four = upstreams(4);
+        let mut taken = [0; 4];
+        for _ in 0..400 {
+            let id = enter(&four, &[]).unwrap().0.id();
+            taken[id.parse::<usize>().unwrap()] += 1;
+        }
+        assert!(
+            taken.iter().all(|count| (60..=140).contains(count)),
+            "{taken:?}"
+        );
     }
 
     #[test]
     fn ejected_ones_are_the_last_resort_and_tried_ones_none() {
         let two = upstreams(2);
         two[0].eject();
-        assert_eq!(choose(&two, &[]).unwrap().id(), "1");
-        assert_eq!(choose(&two, &two[1..]).unwrap().id(), "0");
-        assert!(choose(&two, &two).is_none());
-        assert!(choose(&[], &[]).is_none());
+        assert_eq!(enter(&two, &[]).unwrap().0.id(), "1");
+        assert_eq!(enter(&two, &two[1..]).unwrap().0.id(), "0");
+        assert!(enter(&two, &two).is_none());
+        assert!(enter(&[], &[]).is_none());
     }
 }
