@@ -101,12 +101,21 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn status(&self, name: &FunctionName) -> Result<FunctionStatus, Error> {
+        self.status_with(name, "false").await
+    }
+
+    /// The same, with what its replicas use where the provider knows. That takes it a moment.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn status_with_usage(&self, name: &FunctionName) -> Result<FunctionStatus, Error> {
+        self.status_with(name, "1").await
+    }
+
+    async fn status_with(&self, name: &FunctionName, usage: &str) -> Result<FunctionStatus, Error> {
         let path = format!("system/function/{}", name.name());
-        self.get(
-            &path,
-            &[("namespace", name.namespace()), ("usage", "false")],
-        )
-        .await
+        let asked = [("namespace", name.namespace()), ("usage", usage)];
+        self.get(&path, &asked).await
     }
 
     /// Deploys a new function.

@@ -1,6 +1,7 @@
 //! What the gateway does about replicas: measure, decide, ask for them; wake a function that is called; follow alerts.
 
 mod alert;
+mod cpu;
 mod from_zero;
 mod meter;
 mod policy;

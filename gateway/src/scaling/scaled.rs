@@ -1,5 +1,6 @@
 //! One function as the scaler knows it: what it was measured at, what was decided, and why.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,6 +15,7 @@ use faas_scaling::load::{Load, Second};
 use faas_scaling::needs::Needs;
 use faas_scaling::settings::{Kind, LabelError, Settings};
 
+use super::cpu::Cpu;
 use super::meter::Now;
 use super::policy::Policy;
 use crate::endpoints;
@@ -34,6 +36,7 @@ pub(super) struct Scaled {
     needs: Needs,
     rule: legacy::State,
     floor: Floor,
+    pub(super) cpu: Cpu,
     /// Replicas that were asked for, as the table shows them, and when that changed last.
     pub(super) replicas: u64,
     changed: Duration,
@@ -92,6 +95,7 @@ impl Scaled {
             needs,
             rule: legacy::State::default(),
             floor: Floor::default(),
+            cpu: Cpu::default(),
             replicas: function.replicas,
             changed: now,
             ready: 0,
@@ -187,13 +191,27 @@ impl Scaled {
             }
             Kind::Custom(_) => stays(self.replicas, Reason::Manual),
             _ => {
-                let ratio = policy.burst_ratio;
-                let decision = decide(now, measured, &self.settings, &self.needs, ratio);
-                let window = self.settings.down_window;
+                let (ratio, settings) = (policy.burst_ratio, self.measurable(policy));
+                let decision = decide(now, measured, &settings, &self.needs, ratio);
+                let window = settings.down_window;
                 self.needs.remember(now, decision.need, window);
                 decision
             }
         }
+    }
+
+    /// The settings, but for a function whose load nobody can measure as it wants: it is scaled by its calls a second.
+    fn measurable(&self, policy: &Policy) -> Cow<'_, Settings> {
+        if self.settings.kind != Kind::Cpu || !self.cpu.is_unknown {
+            return Cow::Borrowed(&self.settings);
+        }
+        let usual = policy.settings(|_| None).0;
+        Cow::Owned(Settings {
+            kind: Kind::Rps,
+            target: usual.target,
+            proportion: usual.proportion,
+            ..self.settings.clone()
+        })
     }
 
     fn measured(&self, policy: &Policy, seen: &Seen) -> Measured {
@@ -201,6 +219,7 @@ impl Scaled {
             Kind::Capacity => self.load.average(window, |second| second.concurrency),
             Kind::Queue => seen.queued.unwrap_or_default() as f64,
             Kind::Legacy => self.load.success_rate(0),
+            Kind::Cpu if !self.cpu.is_unknown => self.cpu.average(),
             _ => self.load.average(window, |second| second.arrivals as f64),
         };
         Measured {

@@ -27,7 +27,7 @@ const QUEUE_LIMIT: Duration = Duration::from_secs(1);
 /// Scales functions.
 pub(crate) struct Scaler {
     pub(super) policy: Policy,
-    client: Client,
+    pub(super) client: Client,
     endpoints: Arc<dyn Endpoints>,
     metrics: Arc<Metrics>,
     queue: Option<Arc<dyn Queue>>,
@@ -85,6 +85,10 @@ impl Scaler {
 
     /// Ends never.
     pub(crate) async fn run(self: Arc<Self>) {
+        tokio::join!(Arc::clone(&self).watch_calls(), self.watch_cpu());
+    }
+
+    async fn watch_calls(self: Arc<Self>) {
         let [mut second, mut tick] = [Duration::from_secs(1), self.policy.tick].map(|every| {
             let mut ticks = interval(every);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);

@@ -398,6 +398,39 @@ async fn a_number_for_an_idle_function_is_refused_while_it_is_used() {
 }
 
 #[tokio::test]
+async fn a_function_that_computes_gets_replicas_by_the_time_that_it_uses() {
+    let memory = Memory::start().await;
+    let gateway = quick(memory.address, |_| ()).await;
+    let labels = json!({
+        "com.openfaas.scale.type": "cpu",
+        "com.openfaas.scale.target": "50",
+        "com.openfaas.scale.target-proportion": "1",
+        "com.openfaas.scale.max": "2",
+    });
+    // Some of a processor, for as long as the caller stays.
+    gateway
+        .deploy_as(json!({"service": "f", "image": "none", "envProcess": "sha256sum /dev/zero", "labels": labels}))
+        .await;
+    let busy = calls(&gateway, "/function/f", 1);
+    has(&gateway, 2).await;
+    assert_eq!(why(&gateway).await["changes"][0]["reason"], "load");
+    drop(busy);
+}
+
+#[tokio::test]
+async fn a_provider_that_does_not_tell_what_is_used_leaves_calls_to_scale_by() {
+    let fake = Fake::start().await;
+    let labels = json!({"com.openfaas.scale.type": "cpu", "com.openfaas.scale.target": "1000", "com.openfaas.scale.max": "3"});
+    fake.deploy("f", labelled(1, labels));
+    let gateway = quick(fake.address, |config| config.default_target = 5.0).await;
+    until("replicas by calls", async || {
+        gateway.get("/function/f").await;
+        asked(&fake).contains(&3)
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_metrics_page_tells_what_dashboards_ask_for() {
     let fake = Fake::start().await;
     let labels = json!({"com.openfaas.scale.type": "capacity", "com.openfaas.scale.min": "2", "com.openfaas.scale.target": "7"});
