@@ -29,7 +29,8 @@ struct Written {
     plays: HashMap<String, (Duration, u16)>,
 }
 
-/// The functions `f` and `g`, two that name queues, and the target of callbacks.
+/// The functions `f` and `g`, `count`, which counts the bytes that it is sent, two that name queues, and the target of
+/// callbacks.
 #[derive(Clone)]
 pub(crate) struct Functions {
     pub(crate) address: SocketAddr,
@@ -47,11 +48,12 @@ impl Functions {
             )
             .route(
                 "/system/functions",
-                get(async || json!([function("f"), function("g"), of_queue("slow"), of_queue("none")]).to_string()),
+                get(async || json!([function("f"), function("g"), function("count"), of_queue("slow"), of_queue("none")]).to_string()),
             )
             .route("/healthz", get(async || "OK"))
             .route("/function/{name}", any(run))
             .route("/function/{name}/", any(run))
+            .route("/function/count.openfaas-fn/", post(count))
             .route("/callback", post(called_back))
             .with_state(Arc::clone(&written));
         let server = Server::bind(([127, 0, 0, 1], 0).into(), routes)
@@ -122,6 +124,11 @@ async fn run(
     };
     tokio::time::sleep(takes).await;
     (StatusCode::from_u16(status).unwrap(), "what came of it").into_response()
+}
+
+async fn count(request: Request) -> String {
+    let body = axum::body::to_bytes(request.into_body(), usize::MAX).await;
+    body.unwrap().len().to_string()
 }
 
 async fn called_back(State(written): State<Arc<Mutex<Written>>>, request: Request) {

@@ -10,6 +10,7 @@
 mod faults;
 mod functions;
 mod journey;
+mod large;
 mod processes;
 mod queues;
 #[path = "../../../crates/queue/tests/nats/server.rs"]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::Value;
 use tokio::net::TcpSocket;
 
@@ -164,7 +164,22 @@ impl Stack {
         let request = headers.iter().fold(request, |request, (name, value)| {
             request.header(*name, *value)
         });
-        let answer = request.body("a body").send().await.map_err(|_| None)?;
+        Self::queued(request.body("a body")).await
+    }
+
+    /// Posts a call with this body, whose answer is kept.
+    pub(crate) async fn post_body(
+        &self,
+        function: &str,
+        body: Vec<u8>,
+    ) -> Result<String, Option<StatusCode>> {
+        let url = self.url(&format!("/async-function/{function}"));
+        let request = self.http.post(url).header("x-async-result", "keep");
+        Self::queued(request.body(body)).await
+    }
+
+    async fn queued(request: RequestBuilder) -> Result<String, Option<StatusCode>> {
+        let answer = request.send().await.map_err(|_| None)?;
         match answer.status() {
             StatusCode::ACCEPTED => {
                 let id = &answer.headers()["x-invocation-id"];

@@ -2,6 +2,7 @@
 
 mod background;
 mod board;
+mod bodies;
 mod books;
 mod callbacks;
 mod dead;
