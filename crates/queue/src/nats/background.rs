@@ -105,6 +105,7 @@ struct Heard {
 
 /// Looks for what nobody told of: word of it may have been lost, and some put calls into the stream without a word.
 async fn look(weak: Weak<Inner>, mut heard: Heard) {
+    let mut letters = None;
     loop {
         let Some(nats) = still(&weak) else {
             return;
@@ -118,6 +119,11 @@ async fn look(weak: Weak<Inner>, mut heard: Heard) {
             && let Err(error) = nats.catch_up(&mut heard).await
         {
             tracing::debug!(%error, "cancellations cannot be looked at");
+        }
+        if nats.there().is_ok()
+            && let Err(error) = nats.count_evicted(&mut letters).await
+        {
+            tracing::debug!(%error, "dead letters cannot be counted");
         }
         drop(nats);
         sleep(LOOK).await;

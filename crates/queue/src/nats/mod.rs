@@ -7,6 +7,7 @@ mod books;
 mod callbacks;
 mod dead;
 mod end;
+mod evicted;
 mod find;
 mod login;
 mod message;
@@ -129,6 +130,8 @@ struct Inner {
     changed: watch::Sender<u64>,
     cancelled: broadcast::Sender<InvocationId>,
     connections: Arc<Connections>,
+    /// Dead letters that were pushed out.
+    evicted: AtomicU64,
     /// What goes on beside; ends with the queue.
     tasks: Mutex<JoinSet<()>>,
 }
@@ -177,6 +180,7 @@ impl Nats {
             changed: watch::Sender::new(0),
             cancelled: broadcast::Sender::new(CANCELLATIONS),
             connections,
+            evicted: AtomicU64::default(),
             tasks: Mutex::default(),
         }));
         let first = async {

@@ -71,6 +71,14 @@ impl Room {
         self.queue.status(id).await.unwrap().unwrap()
     }
 
+    /// Has the stream of dead letters hold no more than so many bytes.
+    async fn hold_letters(&self, most: i64) {
+        let mut config = self.server.info("OFDLQ_faas-request").await.config;
+        config.max_bytes = most;
+        let context = self.server.look().await;
+        context.update_stream(config).await.unwrap();
+    }
+
     /// Messages that the store of bodies holds.
     async fn stored(&self) -> u64 {
         self.server.info(STORE).await.state.messages
@@ -198,6 +206,35 @@ async fn what_a_crash_left_is_swept_and_nothing_else() {
     assert!(room.queue.body(&taken).await.unwrap().is_some());
     let letter = room.queue.dead_letter(DeadId::Call(letter)).await.unwrap();
     assert!(matches!(letter, Some((_, DeadContent::Call(_)))));
+}
+
+#[tokio::test]
+async fn bodies_of_dead_letters_that_were_pushed_out_are_swept() {
+    let room = Room::start().await;
+    for _ in 0..2 {
+        room.accept(large()).await;
+        room.end(Verdict::Dead(Reason::Http(500))).await;
+    }
+    assert_eq!(room.queue.sweep_bodies(Duration::ZERO).await.unwrap(), 0);
+    room.hold_letters(100).await;
+    assert_eq!(room.queue.sweep_bodies(Duration::ZERO).await.unwrap(), 2);
+    assert_eq!(room.stored().await, 0);
+}
+
+#[tokio::test]
+async fn dead_letters_that_are_pushed_out_are_counted() {
+    let room = Room::start().await;
+    // One letter, but not two.
+    room.hold_letters(110_000).await;
+    soon("a letter to be pushed out", async {
+        while room.queue.evicted() == 0 {
+            let mut call = call(FUNCTION);
+            call.body = vec![b'x'; 100_000].into();
+            room.accept(new(call)).await;
+            room.end(Verdict::Dead(Reason::Http(500))).await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
