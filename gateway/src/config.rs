@@ -100,7 +100,7 @@ faas_http::settings! {
         pub async_max_messages_per_function: u64 = "200000",
         /// How long the end of an asynchronous call is known, and its answer kept where that was asked for.
         pub async_result_ttl: Duration = "1h",
-        /// Largest body of an asynchronous call, in bytes. On NATS it is also what one of its messages holds.
+        /// Largest body of an asynchronous call, in bytes.
         pub async_max_body_bytes: usize = "67108864",
         /// Longest time by which a caller may put an asynchronous call off.
         pub max_message_age: Duration = "24h",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use faas_queue::nats::Settings;
+use faas_queue::nats::{NatsError, Settings};
 use faas_queue::{Nats, Queue, Queues};
 use futures_util::future::try_join_all;
 use prometheus::core::{Collector, Desc};
@@ -26,9 +26,11 @@ pub(crate) async fn connect(
         queue,
         ..settings.clone()
     };
-    let all = std::iter::once(settings.clone()).chain(further.into_iter().map(of));
-    let queues = try_join_all(all.map(Nats::connect)).await;
-    let queues = queues.map_err(|error| StartError::Setting(error.to_string()))?;
+    let wrong = |error: NatsError| StartError::Setting(error.to_string());
+    // The first one first: some streams are those of all queues, and it makes them.
+    let mut queues = vec![Nats::connect(settings.clone()).await.map_err(wrong)?];
+    let further = further.into_iter().map(of).map(Nats::connect);
+    queues.extend(try_join_all(further).await.map_err(wrong)?);
     let counted = Reconnects::of(queues.clone()).and_then(|it| series.register(Box::new(it)));
     counted.map_err(|error| StartError::Setting(error.to_string()))?;
     Ok(as_one(queues))

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use faas_http::duration;
 use faas_queue::policy::INFLIGHT_ANNOTATION;
 use faas_queue::{
-    Answer, Outcome, QueuedCall, Reason, RetryPolicy, Settlement, Situation, Taken, Verdict,
-    is_lost_too_often, settle,
+    Answer, Error, FormatError, Outcome, QueuedCall, Reason, RetryPolicy, Settlement, Situation,
+    Taken, Verdict, is_lost_too_often, settle,
 };
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::call::Made;
 use crate::dispatch::{Place, Seen};
 use crate::worker::Shared;
 
@@ -53,7 +55,7 @@ async fn decide(
     if is_lost_too_often(taken.delivery, taken.returns) {
         return end(Verdict::Dead(Reason::RedeliveryLimit), defaults);
     }
-    let call = match taken.call() {
+    let mut call = match taken.call() {
         Ok(call) => call,
         Err(error) => {
             tracing::warn!(call = %taken.id, function = %taken.function, %error, "a call cannot be read");
@@ -74,13 +76,13 @@ async fn decide(
     let made = tokio::select! {
         biased;
         () = cancel.cancelled() => Ok((Outcome::Cancelled, None)),
-        made = shared.gateway.make(&call, retries) => made,
+        made = make(shared, taken, &mut call, retries) => made,
     };
     let (outcome, answer) = match made {
         Ok(made) => made,
-        Err(error) => {
+        Err((reason, error)) => {
             tracing::warn!(call = %taken.id, function = %taken.function, %error, "a call makes no request");
-            return end(Verdict::Dead(Reason::Undecodable), &policy);
+            return end(Verdict::Dead(reason), &policy);
         }
     };
     place.end(seen(shared, outcome));
@@ -105,6 +107,29 @@ async fn decide(
         took: began.elapsed(),
         max_retries: policy.max_retries,
     }
+}
+
+/// Makes a call, with its body, wherever that is. Where the call never makes a request, why.
+async fn make(
+    shared: &Shared,
+    taken: &Taken,
+    call: &mut QueuedCall,
+    retries: (u32, u32),
+) -> Result<Made, (Reason, FormatError)> {
+    let fetched = match shared.bodies.fetch(&*shared.queue, taken).await {
+        Ok(fetched) => fetched,
+        Err(Error::Format(error)) => return Err((Reason::BodyLost, error)),
+        Err(error) => {
+            tracing::warn!(call = %taken.id, %error, "the body of a call cannot be had yet");
+            return Ok((Outcome::Unreachable, None));
+        }
+    };
+    if let Some(fetched) = &fetched {
+        call.body = fetched.body.clone();
+    }
+    let made = shared.gateway.make(call, retries).await;
+    call.body = Bytes::new();
+    made.map_err(|error| (Reason::Undecodable, error))
 }
 
 /// An end without an answer.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod attempt;
+mod bodies;
 mod call;
 mod callbacks;
 mod config;

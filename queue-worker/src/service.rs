@@ -22,6 +22,7 @@ struct Seen {
     queue: Nats,
     series: Registry,
     reconnects: IntCounter,
+    evicted: IntCounter,
     stop: CancellationToken,
 }
 
@@ -48,6 +49,11 @@ impl Service {
             "How often the connection to NATS was made again.",
         )?;
         series.register(Box::new(reconnects.clone()))?;
+        let evicted = IntCounter::new(
+            "queue_worker_dead_letter_evicted_total",
+            "Dead letters that were pushed out, too old or too many, while this worker looked on.",
+        )?;
+        series.register(Box::new(evicted.clone()))?;
         let queue = Nats::work(config.nats()?).await?;
         let worker = Worker::new(config, Arc::new(queue.clone()), &series)?;
         let stop = CancellationToken::new();
@@ -55,6 +61,7 @@ impl Service {
             queue,
             series,
             reconnects,
+            evicted,
             stop: stop.clone(),
         });
         let server = Server::bind(address, routes(seen)).await;
@@ -99,11 +106,12 @@ fn routes(seen: Arc<Seen>) -> Router {
 }
 
 async fn page(State(seen): State<Arc<Seen>>) -> Response {
-    let further = seen
-        .queue
-        .reconnects()
-        .saturating_sub(seen.reconnects.get());
-    seen.reconnects.inc_by(further);
+    for (counter, counted) in [
+        (&seen.reconnects, seen.queue.reconnects()),
+        (&seen.evicted, seen.queue.evicted()),
+    ] {
+        counter.inc_by(counted.saturating_sub(counter.get()));
+    }
     metrics::page(&seen.series)
 }
 

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::Config;
+use crate::bodies::Bodies;
 use crate::call::Gateway;
 use crate::callbacks::{Callbacks, Posting};
 use crate::dispatch::Dispatch;
@@ -53,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) policy: RetryPolicy,
     pub(crate) queue: Arc<dyn Work>,
     pub(crate) gateway: Gateway,
+    pub(crate) bodies: Bodies,
     pub(crate) gate: Gate,
     pub(crate) held: Held,
     pub(crate) posting: Posting,
@@ -94,6 +96,7 @@ impl Worker {
         let shared = Arc::new(Shared {
             policy: config.policy(),
             gateway: Gateway::new(&config),
+            bodies: Bodies::default(),
             gate: Gate::new(),
             held: Held::default(),
             posting: Posting::default(),

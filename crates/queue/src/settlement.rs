@@ -53,6 +53,8 @@ pub enum Reason {
     FunctionNotFound,
     /// What is stored cannot be read.
     Undecodable,
+    /// Its body, which was stored apart from it, is not there any more.
+    BodyLost,
     /// It grew too old.
     Expired,
     /// It was taken again and again, and nobody told how it ended: it may be what kills workers.
@@ -68,6 +70,7 @@ impl fmt::Display for Reason {
             Self::Http(status) => write!(f, "http_{status}"),
             Self::FunctionNotFound => f.write_str("function_not_found"),
             Self::Undecodable => f.write_str("undecodable"),
+            Self::BodyLost => f.write_str("body_lost"),
             Self::Expired => f.write_str("expired"),
             Self::RedeliveryLimit => f.write_str("redelivery_limit"),
             Self::CallbackFailed => f.write_str("callback_failed"),

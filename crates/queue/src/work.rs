@@ -68,6 +68,15 @@ pub(crate) enum Held {
 }
 
 impl Taken {
+    /// How many bytes the body of the call has, where it is stored apart: see [`Work::body`].
+    #[must_use]
+    pub fn apart(&self) -> Option<usize> {
+        match &self.stored.0 {
+            Form::Disk(_) => None,
+            Form::Message(message) => message.apart(),
+        }
+    }
+
     /// Reads the call. Only now, because what it holds may be what kills workers.
     ///
     /// # Errors
@@ -140,6 +149,14 @@ pub trait Work: Queue {
     /// # Errors
     /// See [`Error`].
     async fn take(&self, wishes: &[(String, usize)]) -> Result<Vec<Taken>, Error>;
+
+    /// The body of a taken call, where it is stored apart; otherwise the call has it.
+    ///
+    /// # Errors
+    /// See [`Error`]. With [`Error::Format`] it is lost.
+    async fn body(&self, _taken: &Taken) -> Result<Option<Bytes>, Error> {
+        Ok(None)
+    }
 
     /// Extends leases: each is a whole one from now. One that has ended stays so.
     ///

@@ -44,7 +44,8 @@ struct Written {
     refused: usize,
 }
 
-/// The functions `f` and `g`, two that name queues, and the target of callbacks.
+/// The functions `f` and `g`, `count`, which counts the bytes that it is sent, two that name queues, and the target of
+/// callbacks.
 #[derive(Clone)]
 pub(crate) struct Functions {
     pub(crate) address: SocketAddr,
@@ -66,11 +67,12 @@ impl Functions {
             )
             .route(
                 "/system/functions",
-                get(async || json!([function("f"), function("g"), of_queue("slow"), of_queue("none")]).to_string()),
+                get(async || json!([function("f"), function("g"), function("count"), of_queue("slow"), of_queue("none")]).to_string()),
             )
             .route("/healthz", get(async || "OK"))
             .route("/function/{name}", any(run))
             .route("/function/{name}/", any(run))
+            .route("/function/count.openfaas-fn/", post(count))
             .route("/callback", post(called_back))
             .with_state(Arc::clone(&written));
         let server = Server::bind(address, routes).await.unwrap();
@@ -216,6 +218,11 @@ impl Drop for Running {
         let mut written = self.0.lock().unwrap();
         *written.at_once.get_mut(&self.1).unwrap() -= 1;
     }
+}
+
+async fn count(request: Request) -> String {
+    let body = axum::body::to_bytes(request.into_body(), usize::MAX).await;
+    body.unwrap().len().to_string()
 }
 
 async fn called_back(State(written): State<Arc<Mutex<Written>>>, request: Request) {

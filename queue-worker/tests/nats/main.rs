@@ -11,6 +11,7 @@ mod company;
 mod faults;
 mod functions;
 mod journey;
+mod large;
 mod ledger;
 mod limits;
 mod outages;

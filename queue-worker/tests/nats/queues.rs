@@ -8,7 +8,7 @@ use crate::until;
 
 #[tokio::test]
 async fn a_function_s_calls_wait_in_the_queue_that_it_names_for_workers_of_that_queue() {
-    let further = [("async_queues", "slow,big")];
+    let further = [("async_queues", "slow")];
     let mut stack = Stack::idle(Server::start().await, "60s", &further).await;
     stack.begin_worker();
     let slow = stack.accepted("slow", &[("x-async-result", "keep")]).await;

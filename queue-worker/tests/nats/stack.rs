@@ -180,7 +180,22 @@ impl Stack {
         headers: &[(&str, &str)],
     ) -> Result<String, Option<StatusCode>> {
         let answer = self.answer(function, headers, b"a body".to_vec()).await;
-        let answer = answer.map_err(|_| None)?;
+        Self::accepted_id(&answer.map_err(|_| None)?)
+    }
+
+    /// Posts a call with this body, whose answer is kept.
+    pub(crate) async fn post_body(
+        &self,
+        function: &str,
+        body: Vec<u8>,
+    ) -> Result<String, Option<StatusCode>> {
+        let answer = self
+            .answer(function, &[("x-async-result", "keep")], body)
+            .await;
+        Self::accepted_id(&answer.map_err(|_| None)?)
+    }
+
+    fn accepted_id(answer: &Response) -> Result<String, Option<StatusCode>> {
         match answer.status() {
             StatusCode::ACCEPTED => {
                 let id = &answer.headers()["x-invocation-id"];

@@ -16,6 +16,9 @@ pub(crate) async fn one_call(platform: &Platform, function: &str) {
     let known = platform.queued(&id).await;
     assert_eq!(known["lastStatus"], 200, "{known}");
     assert_eq!(known["attempts"], 1, "{known}");
+    // More than a message of NATS holds.
+    let id = platform.queue(function, vec![b'x'; 3_000_000]).await;
+    assert_eq!(platform.result(&id).await.trim(), "3000000");
     let (status, text) = platform.ask(Method::GET, "/system/queues", "").await;
     assert_eq!(status, StatusCode::OK, "{text}");
     let told: Value = serde_json::from_str(&text).unwrap();

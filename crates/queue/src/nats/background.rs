@@ -21,6 +21,8 @@ use crate::{Envelope, Error};
 const LOOK: Duration = Duration::from_secs(1);
 /// Calls that were put off are looked at so many at once.
 const MOVED_AT_ONCE: usize = 100;
+/// How often is looked for bodies that are nobody's, and how old they have to be.
+const SWEEP: Duration = Duration::from_secs(60 * 60);
 /// How long a call waits to be moved again where the queue is full.
 const FULL: Duration = Duration::from_secs(1);
 
@@ -36,6 +38,7 @@ impl Nats {
         tasks.spawn(hear_of_cancellations(weak()));
         tasks.spawn(look(weak(), heard));
         tasks.spawn(end_delays(weak()));
+        tasks.spawn(sweep(weak()));
     }
 }
 
@@ -104,6 +107,7 @@ struct Heard {
 /// Looks for what nobody told of: word of it may have been lost, and some put calls into the stream without a word.
 async fn look(weak: Weak<Inner>, mut heard: Heard) {
     let mut swept = Swept::default();
+    let mut letters = None;
     loop {
         let Some(nats) = still(&weak) else {
             return;
@@ -122,6 +126,11 @@ async fn look(weak: Weak<Inner>, mut heard: Heard) {
             && let Err(error) = nats.sweep(&mut swept).await
         {
             tracing::debug!(%error, "what is left over cannot be looked for");
+        }
+        if nats.there().is_ok()
+            && let Err(error) = nats.count_evicted(&mut letters).await
+        {
+            tracing::debug!(%error, "dead letters cannot be counted");
         }
         drop(nats);
         sleep(LOOK).await;
@@ -149,6 +158,20 @@ async fn end_delays(weak: Weak<Inner>) {
             consumer = None;
             drop(nats);
             sleep(LOOK).await;
+        }
+    }
+}
+
+async fn sweep(weak: Weak<Inner>) {
+    loop {
+        sleep(SWEEP).await;
+        let Some(nats) = still(&weak) else {
+            return;
+        };
+        match nats.sweep_bodies(SWEEP).await {
+            Ok(0) => {}
+            Ok(bodies) => tracing::info!(bodies, "bodies that no call had were removed"),
+            Err(error) => tracing::debug!(%error, "bodies cannot be looked at"),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::message::{DUE, ID, Message, PLACE, RECORD, record_in};
 use super::publish::Draft;
 use super::store::Kept;
 use crate::queue::{DeadContent, DeadFilter, DeadLetter};
-use crate::{DeadId, Envelope, Error, InvocationId, format};
+use crate::{DeadId, Envelope, Error, InvocationId, QueuedCall, format};
 
 impl Nats {
     pub(super) async fn letter(&self, id: &DeadId) -> Result<Option<Kept>, Error> {
@@ -46,9 +46,10 @@ impl Nats {
             return Ok(None);
         };
         let content = match id {
-            DeadId::Call(call) => match message(call, &kept).call() {
+            DeadId::Call(call) => match self.call_of(call, &kept).await {
                 Ok(call) => DeadContent::Call(Box::new(call)),
-                Err(error) => DeadContent::Unreadable(error.to_string()),
+                Err(Error::Format(error)) => DeadContent::Unreadable(error.to_string()),
+                Err(error) => return Err(error),
             },
             DeadId::Callback(_) => match format::decode_callback(&kept.envelope) {
                 Ok(callback) => DeadContent::Callback(Box::new(callback)),
@@ -56,6 +57,15 @@ impl Nats {
             },
         };
         Ok(letter(id, &kept).map(|letter| (letter, content)))
+    }
+
+    async fn call_of(&self, id: InvocationId, kept: &Kept) -> Result<QueuedCall, Error> {
+        let message = message(id, kept);
+        let mut call = message.call()?;
+        if let Some(body) = self.body_of(&message.envelope).await? {
+            call.body = body;
+        }
+        Ok(call)
     }
 
     /// Puts a dead letter back. Done twice at once it is put back once.
@@ -107,7 +117,13 @@ impl Nats {
     pub(super) async fn drop_letter(&self, id: DeadId) -> Result<bool, Error> {
         let names = &self.0.names;
         match self.letter(&id).await? {
-            Some(kept) => self.remove(&names.dead(), kept.sequence).await,
+            Some(kept) => {
+                let removed = self.remove(&names.dead(), kept.sequence).await?;
+                if removed {
+                    self.drop_body(&kept.envelope).await;
+                }
+                Ok(removed)
+            }
             None => Ok(false),
         }
     }

@@ -244,6 +244,8 @@ impl Nats {
             let mut envelope = message.envelope.clone();
             push_record(&mut envelope, &record)?;
             self.bury(id, envelope).await?;
+        } else {
+            self.drop_body(&message.envelope).await;
         }
         if end.get(CALLBACK_URL).is_some() {
             let mut envelope = end.clone();

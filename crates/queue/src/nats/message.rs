@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::bodies::BYTES;
 use super::names::Names;
 use super::store::Kept;
 use crate::queue::State;
@@ -52,6 +53,11 @@ impl Message {
             }),
             None => format::decode_v1(&self.envelope.payload, self.id, self.at_ms),
         }
+    }
+
+    /// How many bytes its body has, where it is stored apart.
+    pub(crate) fn apart(&self) -> Option<usize> {
+        self.envelope.number(BYTES).ok().flatten()
     }
 
     pub(super) fn callback_url(&self) -> Option<String> {

@@ -2,10 +2,12 @@
 
 mod background;
 mod board;
+mod bodies;
 mod books;
 mod callbacks;
 mod dead;
 mod end;
+mod evicted;
 mod find;
 mod login;
 mod look;
@@ -132,6 +134,8 @@ struct Inner {
     changed: watch::Sender<u64>,
     cancelled: broadcast::Sender<InvocationId>,
     connections: Arc<Connections>,
+    /// Dead letters that were pushed out.
+    evicted: AtomicU64,
     /// What goes on beside; ends with the queue.
     tasks: Mutex<JoinSet<()>>,
 }
@@ -192,6 +196,7 @@ impl Nats {
             changed: watch::Sender::new(0),
             cancelled: broadcast::Sender::new(CANCELLATIONS),
             connections,
+            evicted: AtomicU64::default(),
             tasks: Mutex::default(),
         }));
         let first = async {

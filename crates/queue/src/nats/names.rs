@@ -1,5 +1,7 @@
 //! What streams and subjects are called.
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE;
 use sha2::{Digest, Sha256};
 
 use crate::DeadId;
@@ -63,6 +65,29 @@ impl Names {
     /// The bucket of what was counted, of all queues.
     pub(super) fn counts() -> String {
         "KV_OF_books".to_owned()
+    }
+
+    /// The object store of bodies that no message holds.
+    pub(super) fn bodies(&self) -> String {
+        format!("OF_bodies_{}", self.queue)
+    }
+
+    pub(super) fn bodies_stream(&self) -> String {
+        format!("OBJ_OF_bodies_{}", self.queue)
+    }
+
+    pub(super) fn bodies_subject(&self, rest: &str) -> String {
+        format!("$O.OF_bodies_{}.{rest}", self.queue)
+    }
+
+    /// Where is told what an object is.
+    pub(super) fn object(&self, name: &str) -> String {
+        self.bodies_subject(&format!("M.{}", BASE64_URL_SAFE.encode(name)))
+    }
+
+    /// Where its pieces are.
+    pub(super) fn pieces(&self, name: &str) -> String {
+        self.bodies_subject(&format!("C.{name}"))
     }
 
     pub(super) fn end_subject(&self, key: &str) -> String {

@@ -26,17 +26,26 @@ impl Queue for Nats {
             let after = u64::try_from(new.delay.as_millis()).unwrap_or(u64::MAX);
             envelope.push(DUE, self.now().saturating_add(after));
         }
-        let draft = Draft {
+        let mut draft = Draft {
             subject,
             id: key.unwrap_or_else(|| secret.to_string()),
             envelope,
         };
-        self.fits(&draft)?;
-        let ack = self.publish(&draft).await?;
+        let apart = self.make_fit(&mut draft).await?;
+        let stored = self.publish(&draft).await;
+        if apart && stored.as_ref().is_err_and(is_refusal) {
+            self.drop_body(&draft.envelope).await;
+        }
+        let ack = stored?;
         let mut id = InvocationId::at(ack.sequence, delayed, secret);
         if ack.duplicate {
             // Where it is known nowhere any more nobody can be told of it by this id.
-            id = self.id_at(ack.sequence, delayed).await?.unwrap_or(id);
+            let known = self.id_at(ack.sequence, delayed).await?;
+            // It may be this very call, of whose storing nothing was heard.
+            if apart && known.is_some_and(|known| known != id) {
+                self.drop_body(&draft.envelope).await;
+            }
+            id = known.unwrap_or(id);
         } else if !delayed {
             self.wake("call", &new.call.function).await;
         }
@@ -100,6 +109,11 @@ impl Queue for Nats {
             _ => Some("there is no connection to NATS".to_owned()),
         }
     }
+}
+
+/// Whether nothing was stored for sure.
+fn is_refusal(error: &Error) -> bool {
+    !matches!(error, Error::Unavailable(_))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -121,8 +121,16 @@ fn wanted(names: &Names, settings: &Settings) -> Vec<Config> {
         ..bucket(names.cancels(), names.cancel_subject(">"))
     };
     let counts = bucket(Names::counts(), "$KV.OF_books.>".to_owned());
+    // As object stores are everywhere.
+    let bodies = Config {
+        name: names.bodies_stream(),
+        subjects: ["C.>", "M.>"].map(|kind| names.bodies_subject(kind)).into(),
+        discard: DiscardPolicy::New,
+        allow_rollup: true,
+        ..common.clone()
+    };
     vec![
-        calls, delayed, dead, callbacks, ends, attempts, cancels, counts,
+        calls, delayed, dead, callbacks, ends, attempts, cancels, counts, bodies,
     ]
 }
 

@@ -43,6 +43,13 @@ impl Work for Nats {
         }
     }
 
+    async fn body(&self, taken: &Taken) -> Result<Option<Bytes>, Error> {
+        match &taken.receipt.0 {
+            Held::Message(delivery) => self.body_of(&delivery.message.envelope).await,
+            _ => Ok(None),
+        }
+    }
+
     /// Only while there is a connection: word that is sent later than that would be of a lease that has ended.
     async fn extend(&self, held: &[Receipt]) -> Result<(), Error> {
         self.there()?;

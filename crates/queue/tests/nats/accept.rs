@@ -112,10 +112,11 @@ async fn a_full_queue_takes_no_more_and_says_whose_room_it_is() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_too_large_is_refused_and_the_connection_stays() {
+async fn a_call_with_too_many_headers_is_refused_and_the_connection_stays() {
     let server = Server::start().await;
     let nats = connect(&server.at()).await;
     let mut large = call("f.openfaas-fn");
+    large.headers = vec![("x-large".into(), vec![b'x'; 1024 * 1024])];
     large.body = vec![0; 1024 * 1024].into();
     let others = (0..20).map(|_| nats.accept(new(call("g.openfaas-fn"))));
     let (refused, others) = tokio::join!(nats.accept(new(large)), join_all(others));

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accept;
+mod bodies;
 mod faults;
 #[allow(dead_code, reason = "another suite uses all of it")]
 mod proxy;
