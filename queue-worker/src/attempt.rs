@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use faas_http::duration;
 use faas_queue::policy::INFLIGHT_ANNOTATION;
 use faas_queue::{
-    Answer, Outcome, QueuedCall, Reason, RetryPolicy, Settlement, Situation, Taken, Verdict,
-    is_lost_too_often, settle,
+    Answer, Counts, FormatError, Outcome, QueuedCall, Reason, RetryPolicy, Settlement, Situation,
+    Taken, Verdict, is_lost_too_often, settle,
 };
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -55,6 +55,12 @@ async fn decide(
     }
     let call = match taken.call() {
         Ok(call) => call,
+        Err(error @ FormatError::Newer(_)) if taken.age <= defaults.max_age => {
+            let line = format!("a call is left to a newer worker: {error}");
+            shared.warn_once(&taken.function, &line);
+            let (after, counts) = (defaults.min_wait, Counts::Nothing);
+            return end(Verdict::Retry { after, counts }, defaults);
+        }
         Err(error) => {
             tracing::warn!(call = %taken.id, function = %taken.function, %error, "a call cannot be read");
             return end(Verdict::Dead(Reason::Undecodable), defaults);

@@ -27,6 +27,7 @@ mod small;
 mod soak;
 mod stack;
 mod targets;
+mod upgrade;
 
 use std::time::Duration;
 

@@ -12,8 +12,12 @@ use crate::clock::millis;
 use crate::queue::State;
 use crate::record::Record;
 use crate::work::{CallbackVerdict, Held, Receipt, TakenCallback};
-use crate::{Callback, DeadId, Envelope, Error, InvocationId, Reason, VERSION, format};
+use crate::{
+    Callback, DeadId, Envelope, Error, FormatError, InvocationId, Reason, VERSION, format,
+};
 
+/// How long a callback is left alone that is for a newer worker.
+const LEFT: Duration = Duration::from_secs(5);
 /// A callback that comes back so much too early is taken as due.
 const EARLY_MS: u64 = 20;
 
@@ -77,6 +81,11 @@ impl Nats {
         }
         let callback = match format::decode_callback(&handed.kept.envelope) {
             Ok(callback) => callback,
+            Err(error @ FormatError::Newer(_)) => {
+                tracing::warn!(sequence, %error, "a callback is left to a newer worker");
+                self.put_off(&handed.reply, LEFT).await;
+                return Ok(None);
+            }
             Err(error) => {
                 tracing::error!(sequence, %error, "a callback cannot be read");
                 // It cannot be posted as it is, and is not thrown away.
