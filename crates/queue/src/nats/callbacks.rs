@@ -12,9 +12,7 @@ use crate::clock::millis;
 use crate::queue::State;
 use crate::record::Record;
 use crate::work::{CallbackVerdict, Held, Receipt, TakenCallback};
-use crate::{
-    Callback, DeadId, Envelope, Error, FormatError, InvocationId, Reason, VERSION, format,
-};
+use crate::{Callback, DeadId, Envelope, Error, FormatError, InvocationId, Reason, format};
 
 /// How long a callback is left alone that is for a newer worker.
 const LEFT: Duration = Duration::from_secs(5);
@@ -167,27 +165,13 @@ impl Nats {
     ) -> Result<(), Error> {
         let text = |of: fn(&Callback) -> &String| callback.map(of).cloned().unwrap_or_default();
         let now = self.now();
+        let (function, queue) = (text(|callback| &callback.function), &self.0.settings.queue);
         let record = Record {
-            v: VERSION,
             state: State::Dead,
-            function: text(|callback| &callback.function),
-            called: String::new(),
-            queue: self.0.settings.queue.clone(),
             call_id: text(|callback| &callback.call_id),
-            accepted_ms: now,
-            due_ms: now,
-            first_due_ms: now,
-            failures: 0,
-            unreachable: 0,
-            deliveries: 0,
-            returns: 0,
-            started_ms: None,
             ended_ms: Some(now),
-            last_status: None,
             reason: Some(Reason::CallbackFailed.to_string()),
-            callback_url: None,
-            keep_result: false,
-            cancelled: false,
+            ..Record::queued(&function, queue, now, now)
         };
         let mut envelope = envelope.clone();
         push_record(&mut envelope, &record)?;
