@@ -8,8 +8,8 @@ use bytes::Bytes;
 use faas_http::duration;
 use faas_queue::policy::INFLIGHT_ANNOTATION;
 use faas_queue::{
-    Answer, Error, FormatError, Outcome, QueuedCall, Reason, RetryPolicy, Settlement, Situation,
-    Taken, Verdict, is_lost_too_often, settle,
+    Answer, Counts, Error, FormatError, Outcome, QueuedCall, Reason, RetryPolicy, Settlement,
+    Situation, Taken, Verdict, is_lost_too_often, settle,
 };
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -57,6 +57,12 @@ async fn decide(
     }
     let mut call = match taken.call() {
         Ok(call) => call,
+        Err(error @ FormatError::Newer(_)) if taken.age <= defaults.max_age => {
+            let line = format!("a call is left to a newer worker: {error}");
+            shared.warn_once(&taken.function, &line);
+            let (after, counts) = (defaults.min_wait, Counts::Nothing);
+            return end(Verdict::Retry { after, counts }, defaults);
+        }
         Err(error) => {
             tracing::warn!(call = %taken.id, function = %taken.function, %error, "a call cannot be read");
             return end(Verdict::Dead(Reason::Undecodable), defaults);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::queue::{CallStatus, State};
-use crate::{FormatError, InvocationId, VERSION};
+use crate::{Counts, FormatError, InvocationId, Settlement, VERSION, Verdict};
 
 /// One call's record. Fields that came later have a default, so that older records are read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,51 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    /// Of a call that nobody has taken yet.
+    pub(crate) fn queued(function: &str, queue: &str, accepted_ms: u64, due_ms: u64) -> Self {
+        Self {
+            v: VERSION,
+            state: State::Queued,
+            function: function.to_owned(),
+            called: String::new(),
+            queue: queue.to_owned(),
+            call_id: String::new(),
+            accepted_ms,
+            due_ms,
+            first_due_ms: due_ms,
+            failures: 0,
+            unreachable: 0,
+            deliveries: 0,
+            returns: 0,
+            started_ms: None,
+            ended_ms: None,
+            last_status: None,
+            reason: None,
+            callback_url: None,
+            keep_result: false,
+            cancelled: false,
+        }
+    }
+
+    /// Notes an attempt after which the call is to be made again.
+    pub(crate) fn note_return(&mut self, status: Option<u16>, counts: Counts) {
+        self.returns += 1;
+        self.last_status = status.or(self.last_status);
+        self.unreachable = match counts {
+            Counts::Unreachable => self.unreachable + 1,
+            Counts::Failure | Counts::Nothing => 0,
+        };
+        self.failures += u32::from(counts == Counts::Failure);
+    }
+
+    /// Notes the last attempt. The retries that were made, and the most that might have been.
+    pub(crate) fn note_end(&mut self, settlement: &Settlement) -> (u32, u32) {
+        let made = self.failures.min(settlement.max_retries);
+        let failed = matches!(settlement.verdict, Verdict::Dead(_) | Verdict::Failed);
+        self.failures += u32::from(failed && settlement.status.is_some());
+        (made, settlement.max_retries)
+    }
+
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, FormatError> {
         #[derive(Deserialize)]
         struct Version {

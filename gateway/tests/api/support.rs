@@ -2,14 +2,15 @@
 
 mod fake;
 mod memory;
+#[allow(dead_code, reason = "another suite uses all of it")]
+#[path = "../../../crates/queue/tests/nats/patience.rs"]
+mod patience;
 mod queued;
 mod replica;
 mod wire;
 
-use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use faas_gateway::endpoints::Watched;
 use faas_gateway::{Addresses, Config, Gateway, Parts, StartError};
@@ -24,6 +25,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use fake::{Deployed, Fake, Scale};
 pub(crate) use memory::Memory;
+pub(crate) use patience::{soon, until};
 pub(crate) use queued::Queued;
 pub(crate) use replica::Replica;
 pub(crate) use wire::Wire;
@@ -46,24 +48,6 @@ impl Port {
             _bound: bound,
         }
     }
-}
-
-/// Fails a test that waits for something that never comes.
-pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(Duration::from_secs(30), future).await {
-        Ok(value) => value,
-        Err(_) => panic!("waited in vain for {what}"),
-    }
-}
-
-/// Waits until a condition holds, asking for it again and again.
-pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
-    soon(what, async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
 }
 
 /// A whole answer.

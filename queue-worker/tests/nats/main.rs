@@ -15,6 +15,9 @@ mod large;
 mod ledger;
 mod limits;
 mod outages;
+#[path = "../../../crates/queue/tests/nats/patience.rs"]
+#[allow(dead_code, reason = "another suite uses all of it")]
+mod patience;
 mod processes;
 #[path = "../../../crates/queue/tests/nats/proxy.rs"]
 #[allow(dead_code, reason = "another suite uses all of it")]
@@ -29,8 +32,9 @@ mod small;
 mod soak;
 mod stack;
 mod targets;
+mod upgrade;
 
-use std::time::Duration;
+pub(crate) use patience::{soon, until};
 
 /// A number as written, or scaled down where the long run was not asked for.
 pub(crate) fn long_or(long: u64, short: u64) -> u64 {
@@ -38,21 +42,4 @@ pub(crate) fn long_or(long: u64, short: u64) -> u64 {
         Some(_) => long,
         None => short,
     }
-}
-
-/// Fails a test that waits for something that never comes.
-pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(Duration::from_secs(60), future).await {
-        Ok(value) => value,
-        Err(_) => panic!("waited in vain for {what}"),
-    }
-}
-
-pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
-    soon(what, async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
 }

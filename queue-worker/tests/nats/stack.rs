@@ -76,7 +76,7 @@ impl Stack {
             .map(|(name, value)| (*name, (*value).to_owned()));
         let further: Vec<_> = further.collect();
         let [public, looks, worker_looks] = [(); 3].map(|()| Port::reserved());
-        let variables = gateway(&nats, hosts, &functions, &public, &looks, &further);
+        let variables = gateway(nats.address, hosts, &functions, &public, &looks, &further);
         let stack = Self {
             gateway: Process::gateway(&variables),
             worker: None,
@@ -95,8 +95,12 @@ impl Stack {
     }
 
     pub(crate) fn begin_gateway(&mut self) {
+        self.begin_gateway_through(self.nats.address);
+    }
+
+    /// A gateway that finds NATS there.
+    pub(crate) fn begin_gateway_through(&mut self, nats: SocketAddr) {
         let Self {
-            nats,
             hosts,
             functions,
             public,
@@ -118,7 +122,11 @@ impl Stack {
 
     /// One more, which nobody looks at.
     pub(crate) fn another_worker_without_port(&self) -> Process {
-        self.worker_on("0".to_owned(), self.nats.address)
+        self.another_worker_through(self.nats.address)
+    }
+
+    pub(crate) fn another_worker_through(&self, nats: SocketAddr) -> Process {
+        self.worker_on("0".to_owned(), nats)
     }
 
     /// A worker of another queue, which nobody looks at.
@@ -301,7 +309,7 @@ async fn page(http: &Client, address: SocketAddr, path: &str) -> Option<(StatusC
 }
 
 fn gateway(
-    nats: &Server,
+    nats: SocketAddr,
     hosts: &str,
     functions: &Functions,
     public: &Port,
@@ -313,7 +321,7 @@ fn gateway(
         ("port", public.text()),
         ("metrics_port", looks.text()),
         ("faas_nats_address", hosts.to_owned()),
-        ("faas_nats_port", nats.address.port().to_string()),
+        ("faas_nats_port", nats.port().to_string()),
     ];
     variables.extend(further.iter().cloned());
     variables

@@ -12,9 +12,9 @@ use super::writer::Batch;
 use crate::clock::millis;
 use crate::queue::{Accepted, NewCall, State};
 use crate::record::Record;
-use crate::settlement::{Counts, Verdict};
+use crate::settlement::Verdict;
 use crate::work::{Form, Held, Receipt, Settlement, Stored, Taken};
-use crate::{Answer, Callback, Error, InvocationId, VERSION, format};
+use crate::{Answer, Callback, Error, InvocationId, format};
 
 /// The status of a call that its caller cancelled.
 const CANCELLED: u16 = 499;
@@ -51,27 +51,14 @@ pub(super) fn accept(
         return Err(Failed::Request(Error::FunctionFull(of_function)));
     }
     let due_ms = batch.now_ms.saturating_add(millis(new.delay));
+    let first_due_ms = call.accepted_ms.saturating_add(millis(new.delay));
     let record = Record {
-        v: VERSION,
-        state: State::Queued,
-        function: call.function.clone(),
         called: call.called.clone(),
-        queue: call.queue.clone(),
         call_id: call.call_id.clone(),
-        accepted_ms: call.accepted_ms,
-        due_ms,
-        first_due_ms: call.accepted_ms.saturating_add(millis(new.delay)),
-        failures: 0,
-        unreachable: 0,
-        deliveries: 0,
-        returns: 0,
-        started_ms: None,
-        ended_ms: None,
-        last_status: None,
-        reason: None,
+        first_due_ms,
         callback_url: call.callback_url.clone(),
         keep_result: call.keep_result,
-        cancelled: false,
+        ..Record::queued(&call.function, &call.queue, call.accepted_ms, due_ms)
     };
     batch.tables.put_record(id, &record)?;
     batch.tables.envelopes.insert(id, envelope)?;
@@ -201,13 +188,7 @@ pub(super) fn settle(
         let Some(mut record) = held(batch, call, delivery)? else {
             return Ok(false);
         };
-        record.returns += 1;
-        record.last_status = settlement.status.or(record.last_status);
-        record.unreachable = match counts {
-            Counts::Unreachable => record.unreachable + 1,
-            Counts::Failure | Counts::Nothing => 0,
-        };
-        record.failures += u32::from(counts == Counts::Failure);
+        record.note_return(settlement.status, counts);
         put_back(batch, call, record, after)?;
         return Ok(true);
     }
@@ -222,15 +203,13 @@ pub(super) fn settle(
         .remove_ready(&record.function, record.due_ms, call)?;
     batch.tables.running.remove(call)?;
     batch.leases.remove(&call);
-    let made = record.failures.min(settlement.max_retries);
-    let failed = matches!(verdict, Verdict::Dead(_) | Verdict::Failed);
-    record.failures += u32::from(failed && settlement.status.is_some());
+    let retries = record.note_end(settlement);
     let ending = Ending {
         verdict,
         answer: settlement.answer.clone(),
         status: settlement.status,
         took: settlement.took,
-        retries: Some((made, settlement.max_retries)),
+        retries: Some(retries),
         keep_for: limits.result_ttl,
     };
     end(batch, call, record, &ending)?;

@@ -18,7 +18,7 @@ use super::names::Names;
 use super::publish::Draft;
 use super::store::{Kept, unavailable};
 use crate::queue::{Books, Depth, State};
-use crate::{Envelope, Error};
+use crate::{Envelope, Error, FormatError};
 
 /// So many ends are read one by one; for more a consumer is made.
 const FEW: u64 = 32;
@@ -43,15 +43,23 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, kept: &Kept) {
+    /// # Errors
+    /// When a newer program stored it: what it says may mean something else.
+    fn add(&mut self, kept: &Kept) -> Result<(), FormatError> {
+        let state = match record_in(&kept.envelope) {
+            Ok(record) => Some(record.state),
+            Err(error @ FormatError::Newer(_)) => return Err(error),
+            Err(_) => None,
+        };
         self.position = kept.sequence;
         self.early += u64::from(kept.envelope.get(EARLY).is_some());
-        match record_in(&kept.envelope).map(|record| record.state) {
-            Ok(State::Failed) => self.failed += 1,
-            Ok(State::Dead) => self.dead += 1,
-            Ok(State::Cancelled) => self.cancelled += 1,
+        match state {
+            Some(State::Failed) => self.failed += 1,
+            Some(State::Dead) => self.dead += 1,
+            Some(State::Cancelled) => self.cancelled += 1,
             _ => {}
         }
+        Ok(())
     }
 }
 
@@ -247,7 +255,7 @@ impl Nats {
         }
         while tally.position < until {
             match self.next_of(&stream, &subject, tally.position + 1).await? {
-                Some(kept) => tally.add(&kept),
+                Some(kept) => tally.add(&kept)?,
                 // They are not known any more, and were not counted in time: they count as successes.
                 None => tally.position = until,
             }
@@ -273,7 +281,9 @@ impl Nats {
             if batch.is_empty() {
                 return Ok(());
             }
-            batch.iter().for_each(|handed| tally.add(&handed.kept));
+            for handed in &batch {
+                tally.add(&handed.kept)?;
+            }
         }
         Ok(())
     }
@@ -281,6 +291,9 @@ impl Nats {
     async fn saved_tally(&self) -> Result<Tally, Error> {
         let subject = self.0.names.counts_subject();
         let kept = self.last_of(&Names::counts(), &subject).await?;
+        if let Some(kept) = &kept {
+            kept.envelope.version()?;
+        }
         let saved = kept.and_then(|kept| serde_json::from_slice(&kept.envelope.payload).ok());
         let saved: Tally = saved.unwrap_or_default();
         Ok(Tally {

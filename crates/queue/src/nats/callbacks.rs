@@ -12,8 +12,10 @@ use crate::clock::millis;
 use crate::queue::State;
 use crate::record::Record;
 use crate::work::{CallbackVerdict, Held, Receipt, TakenCallback};
-use crate::{Callback, DeadId, Envelope, Error, InvocationId, Reason, VERSION, format};
+use crate::{Callback, DeadId, Envelope, Error, FormatError, InvocationId, Reason, format};
 
+/// How long a callback is left alone that is for a newer worker.
+const LEFT: Duration = Duration::from_secs(5);
 /// A callback that comes back so much too early is taken as due.
 const EARLY_MS: u64 = 20;
 
@@ -77,6 +79,11 @@ impl Nats {
         }
         let callback = match format::decode_callback(&handed.kept.envelope) {
             Ok(callback) => callback,
+            Err(error @ FormatError::Newer(_)) => {
+                tracing::warn!(sequence, %error, "a callback is left to a newer worker");
+                self.put_off(&handed.reply, LEFT).await;
+                return Ok(None);
+            }
             Err(error) => {
                 tracing::error!(sequence, %error, "a callback cannot be read");
                 // It cannot be posted as it is, and is not thrown away.
@@ -158,27 +165,13 @@ impl Nats {
     ) -> Result<(), Error> {
         let text = |of: fn(&Callback) -> &String| callback.map(of).cloned().unwrap_or_default();
         let now = self.now();
+        let (function, queue) = (text(|callback| &callback.function), &self.0.settings.queue);
         let record = Record {
-            v: VERSION,
             state: State::Dead,
-            function: text(|callback| &callback.function),
-            called: String::new(),
-            queue: self.0.settings.queue.clone(),
             call_id: text(|callback| &callback.call_id),
-            accepted_ms: now,
-            due_ms: now,
-            first_due_ms: now,
-            failures: 0,
-            unreachable: 0,
-            deliveries: 0,
-            returns: 0,
-            started_ms: None,
             ended_ms: Some(now),
-            last_status: None,
             reason: Some(Reason::CallbackFailed.to_string()),
-            callback_url: None,
-            keep_result: false,
-            cancelled: false,
+            ..Record::queued(&function, queue, now, now)
         };
         let mut envelope = envelope.clone();
         push_record(&mut envelope, &record)?;

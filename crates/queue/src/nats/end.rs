@@ -49,15 +49,13 @@ impl Nats {
             return self.put_back(delivery, &settlement, after, counts).await;
         }
         let mut record = delivery.record.clone();
-        let made = record.failures.min(settlement.max_retries);
-        let failed = matches!(settlement.verdict, Verdict::Dead(_) | Verdict::Failed);
-        record.failures += u32::from(failed && settlement.status.is_some());
+        let retries = record.note_end(&settlement);
         let ending = Ending {
             verdict: settlement.verdict,
             answer: settlement.answer,
             status: settlement.status,
             took: settlement.took,
-            retries: Some((made, settlement.max_retries)),
+            retries: Some(retries),
             early: false,
             noted: delivery.revision > 0,
             by: delivery.delivered.to_string(),
@@ -79,13 +77,7 @@ impl Nats {
     ) -> Result<bool, Error> {
         let message = &delivery.message;
         let mut record = delivery.record.clone();
-        record.returns += 1;
-        record.last_status = settlement.status.or(record.last_status);
-        record.unreachable = match counts {
-            Counts::Unreachable => record.unreachable + 1,
-            Counts::Failure | Counts::Nothing => 0,
-        };
-        record.failures += u32::from(counts == Counts::Failure);
+        record.note_return(settlement.status, counts);
         if self.has_mark(message.id).await? {
             let first = self
                 .end_cancelled(message, record, delivery.revision > 0, false)

@@ -5,9 +5,8 @@ use sha2::{Digest, Sha256};
 use super::bodies::BYTES;
 use super::names::Names;
 use super::store::Kept;
-use crate::queue::State;
 use crate::record::Record;
-use crate::{Envelope, FormatError, InvocationId, QueuedCall, VERSION, format};
+use crate::{Envelope, FormatError, InvocationId, QueuedCall, format};
 
 /// The random part of a call's id.
 pub(super) const ID: &str = "OF-Id";
@@ -70,27 +69,12 @@ impl Message {
         let number = |name| self.envelope.number::<u64>(name).ok().flatten();
         let accepted = number("OF-Enqueued").map(|nanos| nanos / NANOS_PER_MILLI);
         let due_ms = number(DUE).unwrap_or(self.at_ms);
+        let accepted_ms = accepted.unwrap_or(self.at_ms);
         Record {
-            v: VERSION,
-            state: State::Queued,
-            function: self.function.clone(),
             called: text("OF-Called"),
-            queue: queue.to_owned(),
             call_id: text("OF-Call-Id"),
-            accepted_ms: accepted.unwrap_or(self.at_ms),
-            due_ms,
-            first_due_ms: due_ms,
-            failures: 0,
-            unreachable: 0,
-            deliveries: 0,
-            returns: 0,
-            started_ms: None,
-            ended_ms: None,
-            last_status: None,
-            reason: None,
-            callback_url: None,
             keep_result: self.envelope.get("OF-Keep-Result").is_some(),
-            cancelled: false,
+            ..Record::queued(&self.function, queue, accepted_ms, due_ms)
         }
     }
 }

@@ -59,7 +59,7 @@ impl Nats {
         if taken_out > 0 {
             tracing::info!(
                 messages = taken_out,
-                "messages that NATS forgot to have taken out are taken out"
+                "messages of what was over were left in the streams; they are taken out"
             );
         }
         Ok(())

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use faas_queue::{Clock, Error, Nats, Queue, SteadyClock, Work};
+use faas_queue::{Clock, Error, Nats, Queue, SteadyClock, Taken, Work};
 
+use crate::patience::{found, soon, until};
 use crate::proxy::Proxy;
 use crate::server::Server;
-use crate::{call, connect, new, settings, soon};
+use crate::{call, connect, new, settings};
 
 const STREAM: &str = "OF_faas-request";
 
@@ -27,12 +28,7 @@ async fn a_server_that_is_not_there_yet_is_waited_for_without_an_end() {
         began.elapsed()
     );
     server.begin().await;
-    soon("the queue to be well", async {
-        while nats.trouble().is_some() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await;
+    until("the queue to be well", async || nats.trouble().is_none()).await;
     nats.accept(new(call("f.openfaas-fn"))).await.unwrap();
     assert_eq!(
         server.info(STREAM).await.state.messages,
@@ -57,6 +53,14 @@ async fn a_lost_answer_stores_the_call_once_and_its_caller_hears_of_it() {
     );
 }
 
+async fn taken_by(worker: &Nats) -> Taken {
+    found("the call", async || {
+        let wish = ("f.openfaas-fn".to_owned(), 1);
+        worker.take(&[wish]).await.unwrap().pop()
+    })
+    .await
+}
+
 #[tokio::test]
 async fn a_worker_that_was_cut_off_hears_of_what_was_cancelled_meanwhile() {
     let server = Server::start().await;
@@ -66,20 +70,10 @@ async fn a_worker_that_was_cut_off_hears_of_what_was_cancelled_meanwhile() {
     let worker = worker.unwrap();
     let mut cancelled = worker.cancellations();
     let id = others.accept(new(call("f.openfaas-fn"))).await.unwrap().id;
-    let taken = soon("the call", async {
-        loop {
-            let wish = ("f.openfaas-fn".to_owned(), 1);
-            if let Some(taken) = worker.take(&[wish]).await.unwrap().pop() {
-                return taken;
-            }
-        }
-    });
-    assert_eq!(taken.await.id, id);
+    assert_eq!(taken_by(&worker).await.id, id);
     proxy.close();
-    soon("the loss to be noticed", async {
-        while worker.trouble().is_none() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+    until("the loss to be noticed", async || {
+        worker.trouble().is_some()
     })
     .await;
     assert!(others.cancel(id).await.unwrap());
@@ -103,10 +97,8 @@ async fn streams_of_which_nobody_needs_anything_just_now_are_made_again_too() {
     let ends = "KV_OF_status_faas-request";
     let jetstream = server.look().await;
     jetstream.delete_stream(ends).await.unwrap();
-    soon("the stream", async {
-        while jetstream.get_stream(ends).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+    until("the stream", async || {
+        jetstream.get_stream(ends).await.is_ok()
     })
     .await;
 }
@@ -134,15 +126,7 @@ async fn a_worker_whose_clock_is_wrong_knows_how_old_a_call_is() {
         delayed.delay = Duration::from_secs(1);
         let began = Instant::now();
         others.accept(delayed).await.unwrap();
-        let taken = soon("the call", async {
-            loop {
-                let wish = ("f.openfaas-fn".to_owned(), 1);
-                if let Some(taken) = worker.take(&[wish]).await.unwrap().pop() {
-                    return taken;
-                }
-            }
-        })
-        .await;
+        let taken = taken_by(&worker).await;
         let age = taken.age;
         assert!(began.elapsed() > Duration::from_millis(900));
         assert!(age < began.elapsed() + Duration::from_secs(1), "{age:?}");
@@ -176,11 +160,9 @@ async fn kill_9_of_the_server_loses_no_call_that_was_accepted() {
     let stop = Arc::new(AtomicBool::new(false));
     let count = Arc::new(AtomicUsize::new(0));
     let further = async |calls: usize| {
-        let until = count.load(Ordering::Relaxed) + calls;
-        soon("further calls to be accepted", async {
-            while count.load(Ordering::Relaxed) < until {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+        let enough = count.load(Ordering::Relaxed) + calls;
+        until("further calls to be accepted", async || {
+            count.load(Ordering::Relaxed) >= enough
         })
         .await;
     };
@@ -193,12 +175,7 @@ async fn kill_9_of_the_server_loses_no_call_that_was_accepted() {
     for _ in 0..3 {
         further(200).await;
         server.kill();
-        soon("the loss to be noticed", async {
-            while nats.trouble().is_none() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        })
-        .await;
+        until("the loss to be noticed", async || nats.trouble().is_some()).await;
         server.begin().await;
     }
     further(200).await;

@@ -4,6 +4,7 @@
 mod accept;
 mod bodies;
 mod faults;
+mod patience;
 #[allow(dead_code, reason = "another suite uses all of it")]
 mod proxy;
 mod queues;
@@ -17,14 +18,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use faas_queue::nats::{Login, Settings};
 use faas_queue::{InvocationId, Nats, NewCall, QueuedCall};
-
-/// Fails a test that waits for something that never comes.
-pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(Duration::from_secs(60), future).await {
-        Ok(value) => value,
-        Err(_) => panic!("waited in vain for {what}"),
-    }
-}
 
 pub(crate) fn settings(servers: &str) -> Settings {
     Settings {

@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
+use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -36,6 +39,9 @@ impl Trap {
     }
 }
 
+/// Words of a client, and what the server hears instead; and the other way round. As long as each other.
+type Words = [(&'static str, &'static str)];
+
 /// Passes bytes on, both ways, but for what it is told to lose.
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
@@ -45,6 +51,10 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     pub(crate) async fn before(server: SocketAddr) -> Self {
+        Self::translating(server, &[]).await
+    }
+
+    pub(crate) async fn translating(server: SocketAddr, words: &'static Words) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (trap, open) = (Trap::default(), watch::Sender::new(true));
@@ -56,7 +66,7 @@ impl Proxy {
                     tokio::select! {
                         biased;
                         _ = is_open.wait_for(|open| !open) => Ok(()),
-                        passed = pass_to(client, server, &told) => passed,
+                        passed = pass_to(client, server, &told, words) => passed,
                     }
                 });
             }
@@ -93,31 +103,106 @@ impl Proxy {
     }
 }
 
-async fn pass_to(client: TcpStream, server: SocketAddr, trap: &Trap) -> std::io::Result<()> {
+async fn pass_to(
+    client: TcpStream,
+    server: SocketAddr,
+    trap: &Trap,
+    words: &Words,
+) -> std::io::Result<()> {
     let server = TcpStream::connect(server).await?;
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     let asked = async {
-        let mut bytes = vec![0; 64 * 1024];
-        loop {
-            let count = from_client.read(&mut bytes).await?;
-            let fate = trap.fate(&bytes[..count]);
+        let mut pieces = Pieces::default();
+        while let Some(mut bytes) = pieces.next(&mut from_client).await? {
+            let fate = trap.fate(&bytes);
             if fate == Some(Fate::Swallowed) {
                 return copy(&mut from_client, &mut sink()).await.map(drop);
             }
-            to_server.write_all(&bytes[..count]).await?;
-            if count == 0 || fate == Some(Fate::Unanswered) {
-                return std::io::Result::Ok(());
+            words
+                .iter()
+                .for_each(|(ours, theirs)| replace(&mut bytes, ours, theirs));
+            to_server.write_all(&bytes).await?;
+            if fate == Some(Fate::Unanswered) {
+                break;
             }
         }
+        std::io::Result::Ok(())
     };
-    let answered = copy(&mut from_server, &mut to_client);
+    let answered = async {
+        let mut pieces = Pieces::default();
+        while let Some(mut bytes) = pieces.next(&mut from_server).await? {
+            words
+                .iter()
+                .for_each(|(ours, theirs)| replace(&mut bytes, theirs, ours));
+            if !words.is_empty() {
+                replace_encoded(&mut bytes, words);
+            }
+            to_client.write_all(&bytes).await?;
+        }
+        std::io::Result::Ok(())
+    };
     tokio::select! {
         ended = asked => ended?,
-        ended = answered => drop(ended?),
+        ended = answered => ended?,
     }
     drop((from_client, to_client));
     // The server is to read all that was passed on.
     to_server.shutdown().await?;
     copy(&mut from_server, &mut sink()).await.map(drop)
+}
+
+/// What comes, cut at the ends of lines: words are never in two pieces.
+#[derive(Default)]
+struct Pieces(Vec<u8>);
+
+impl Pieces {
+    async fn next(&mut self, from: &mut OwnedReadHalf) -> std::io::Result<Option<Vec<u8>>> {
+        loop {
+            let mut bytes = vec![0; 64 * 1024];
+            let count = from.read(&mut bytes).await?;
+            if count == 0 {
+                return Ok(None);
+            }
+            self.0.extend_from_slice(&bytes[..count]);
+            // Everything that NATS says ends with one.
+            if let Some(end) = self.0.iter().rposition(|byte| *byte == b'\n') {
+                let rest = self.0.split_off(end + 1);
+                return Ok(Some(std::mem::replace(&mut self.0, rest)));
+            }
+        }
+    }
+}
+
+fn replace(bytes: &mut [u8], old: &str, new: &str) {
+    assert_eq!(old.len(), new.len());
+    let mut at = 0;
+    while let Some(further) = bytes[at..]
+        .windows(old.len())
+        .position(|window| window == old.as_bytes())
+    {
+        at += further;
+        bytes[at..at + old.len()].copy_from_slice(new.as_bytes());
+        at += old.len();
+    }
+}
+
+/// The same in the headers of messages that were asked for: they come as base64.
+fn replace_encoded(bytes: &mut [u8], words: &Words) {
+    const BEFORE: &[u8] = b"\"hdrs\":\"";
+    let mut at = 0;
+    while let Some(further) = bytes[at..]
+        .windows(BEFORE.len())
+        .position(|window| window == BEFORE)
+    {
+        at += further + BEFORE.len();
+        let length = bytes[at..].iter().position(|byte| *byte == b'"');
+        let end = at + length.unwrap();
+        let mut decoded = STANDARD.decode(&bytes[at..end]).unwrap();
+        words
+            .iter()
+            .for_each(|(ours, theirs)| replace(&mut decoded, theirs, ours));
+        bytes[at..end].copy_from_slice(STANDARD.encode(&decoded).as_bytes());
+        at = end;
+    }
 }

@@ -3,7 +3,6 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::Info;
@@ -13,7 +12,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::soon;
+use crate::patience::until;
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -106,10 +105,9 @@ impl Server {
             .spawn()
             .expect("nats-server has to be installed");
         self.process = Some(process);
-        soon("the server to listen", async {
-            while TcpStream::connect(self.address).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+        let address = self.address;
+        until("the server to listen", async || {
+            TcpStream::connect(address).await.is_ok()
         })
         .await;
     }

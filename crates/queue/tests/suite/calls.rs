@@ -98,14 +98,10 @@ async fn no_more_is_taken_than_asked_for_and_of_no_other_function(backend: impl 
         accept(queue, call(function)).await;
     }
     // On NATS word of a call comes after it was accepted.
-    let waiting = soon("word of the calls", async {
-        loop {
-            let waiting = queue.waiting().await.unwrap();
-            if waiting.iter().map(|depth| depth.waiting).sum::<u64>() >= 5 {
-                return waiting;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+    let waiting = found("word of the calls", async || {
+        let waiting = queue.waiting().await.unwrap();
+        let calls: u64 = waiting.iter().map(|depth| depth.waiting).sum();
+        (calls >= 5).then_some(waiting)
     })
     .await;
     assert_eq!(
@@ -253,11 +249,9 @@ async fn a_call_cancelled_while_running_is_not_made_again(mut backend: impl Back
     assert!(backend.queue().cancel(id).await.unwrap());
     backend.restart().await;
     // Where several may work, who is gone is believed dead when the lease ends.
-    soon("the cancelled call to end", async {
-        while state(backend.queue(), id).await != State::Cancelled {
-            assert!(take(backend.queue(), FUNCTION, 1).await.is_empty());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    until("the cancelled call to end", async || {
+        assert!(take(backend.queue(), FUNCTION, 1).await.is_empty());
+        state(backend.queue(), id).await == State::Cancelled
     })
     .await;
     assert_eq!(books(backend.queue()).await.cancelled, 1);
@@ -381,10 +375,8 @@ async fn what_was_kept_long_enough_is_forgotten() {
     let id = queue.accept(keyed.clone()).await.unwrap().id;
     let taken = take_one(queue).await;
     assert!(settle(queue, &taken, Verdict::Succeeded, 200).await);
-    soon("it to be forgotten", async {
-        while queue.status(id).await.unwrap().is_some() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+    until("it to be forgotten", async || {
+        queue.status(id).await.unwrap().is_none()
     })
     .await;
     assert_eq!(queue.result(id).await.unwrap(), None);

@@ -10,10 +10,10 @@ mod callbacks;
 mod calls;
 mod dead_letters;
 mod disk;
+#[path = "../nats/patience.rs"]
+mod patience;
 #[path = "../nats/server.rs"]
 #[allow(dead_code, reason = "another suite uses all of it")]
 mod server;
 mod small;
 mod support;
-
-use support::soon;

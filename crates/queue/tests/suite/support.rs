@@ -13,6 +13,7 @@ use faas_queue::{
 };
 use tempfile::TempDir;
 
+pub(crate) use crate::patience::{found, soon, until};
 use crate::server::Server;
 
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
@@ -61,23 +62,10 @@ impl Backend for Disk {
 
 /// Opens a directory once whoever had it has let it go.
 pub(crate) async fn opened(directory: &Path) -> Embedded {
-    soon("the directory to be free", async {
-        loop {
-            if let Ok(queue) = Embedded::open(directory, Limits::default()) {
-                return queue;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+    found("the directory to be free", async || {
+        Embedded::open(directory, Limits::default()).ok()
     })
     .await
-}
-
-/// Fails a test that waits for something that never comes.
-pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(Duration::from_secs(30), future).await {
-        Ok(value) => value,
-        Err(_) => panic!("waited in vain for {what}"),
-    }
 }
 
 pub(crate) fn call(function: &str) -> QueuedCall {
@@ -132,26 +120,16 @@ pub(crate) async fn take(queue: &dyn Work, function: &str, most: usize) -> Vec<T
 
 /// Takes one call, once it is due.
 pub(crate) async fn take_one(queue: &dyn Work) -> Taken {
-    soon("a call to be due", async {
-        loop {
-            if let Some(taken) = take(queue, FUNCTION, 1).await.pop() {
-                return taken;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+    found("a call to be due", async || {
+        take(queue, FUNCTION, 1).await.pop()
     })
     .await
 }
 
 /// Takes one callback, once it is due.
 pub(crate) async fn take_callback(queue: &dyn Work) -> TakenCallback {
-    soon("a callback to be due", async {
-        loop {
-            if let Some(taken) = queue.take_callbacks(1).await.unwrap().pop() {
-                return taken;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+    found("a callback to be due", async || {
+        queue.take_callbacks(1).await.unwrap().pop()
     })
     .await
 }
