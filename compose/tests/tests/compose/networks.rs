@@ -58,6 +58,7 @@ async fn functions_reach_the_gateway_and_nothing_of_the_control_plane() {
         ("prometheus", "control", 9090),
         ("alertmanager", "control", 9093),
         ("nats", "queue", 4222),
+        ("idler", "control", 8081),
         ("queue-worker", "queue", 8081),
     ] {
         let by_name = format!("{service}-by-name");

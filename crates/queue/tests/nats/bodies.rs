@@ -8,8 +8,9 @@ use faas_queue::{
     State, Taken, Verdict, Work,
 };
 
+use crate::patience::soon;
 use crate::server::Server;
-use crate::{call, new, settings, soon};
+use crate::{call, new, settings};
 
 const FUNCTION: &str = "f.dev";
 const STORE: &str = "OBJ_OF_bodies_faas-request";

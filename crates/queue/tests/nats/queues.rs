@@ -8,8 +8,9 @@ use faas_queue::{
     DeadFilter, DeadLetter, Nats, NewCall, Queue, Queues, Reason, Settlement, State, Verdict, Work,
 };
 
+use crate::patience::soon;
 use crate::server::Server;
-use crate::{call, new, settings, soon};
+use crate::{call, new, settings};
 
 /// The queues `faas-request` and `slow`, and both as one.
 struct Both {

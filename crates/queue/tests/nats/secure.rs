@@ -11,8 +11,9 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair as TlsKey
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::patience::soon;
 use crate::server::Server;
-use crate::{call, new, settings, soon};
+use crate::{call, new, settings};
 
 /// An authority, and a server's certificate of it for 127.0.0.1, as files.
 struct Certificates {
