@@ -1,11 +1,15 @@
 //! A provider in a process of its own, to be killed or to be another user: this test binary, started again
 //! for the one test below, which does nothing in an ordinary run.
 
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use faas_provider_memory::sandbox::Allowed;
+use tempfile::TempDir;
 
 use crate::endings::hiding;
 use crate::support::{Provider, run, shell, start};
@@ -13,23 +17,47 @@ use crate::support::{Provider, run, shell, start};
 const ROLE: &str = "SANDBOX_TEST_ROLE";
 const NAME: &str = "SANDBOX_TEST_NAME";
 const NOBODY: u32 = 65_534;
+/// The program that makes sandboxes, beside that of a provider without rights.
+const SANDBOX: &str = "sandbox";
 
 /// The process.
 pub(crate) struct StandIn {
     child: Child,
+    /// Where its program is, if it is another than ours.
+    _place: Option<TempDir>,
 }
 
 impl StandIn {
     /// A provider with one replica that hides a process of this name.
     pub(crate) fn start(role: &str, name: &str) -> Self {
-        let child = command(role).env(NAME, name).spawn().unwrap();
-        Self { child }
+        let child = command(&ourselves(), role).env(NAME, name).spawn();
+        Self {
+            child: child.unwrap(),
+            _place: None,
+        }
     }
 
-    /// A provider without any rights.
+    /// A provider without any rights. Where our own program is, only its owner may be able to go.
     pub(crate) fn as_nobody() -> Self {
-        let child = command("nobody").uid(NOBODY).gid(NOBODY).spawn().unwrap();
-        Self { child }
+        let place = tempfile::tempdir().unwrap();
+        fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
+        let program = place.path().join("provider");
+        fs::copy(ourselves(), &program).unwrap();
+        fs::copy(
+            env!("CARGO_BIN_EXE_provider-memory"),
+            place.path().join(SANDBOX),
+        )
+        .unwrap();
+        let mut command = command(&program, "nobody");
+        let child = command
+            .current_dir(place.path())
+            .uid(NOBODY)
+            .gid(NOBODY)
+            .spawn();
+        Self {
+            child: child.unwrap(),
+            _place: Some(place),
+        }
     }
 
     /// Waits until the replica runs; the pid of its sandbox.
@@ -84,8 +112,12 @@ impl Drop for StandIn {
     }
 }
 
-fn command(role: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+fn ourselves() -> PathBuf {
+    std::env::current_exe().unwrap()
+}
+
+fn command(program: &Path, role: &str) -> Command {
+    let mut command = Command::new(program);
     command
         .args(["--exact", "stand_in::the_other_process", "--nocapture"])
         .env(ROLE, role)
@@ -133,7 +165,8 @@ async fn hide(allowed: Allowed) {
 }
 
 async fn nobody() {
-    let provider = Provider::new();
+    let mut provider = Provider::new();
+    provider.config.program = ourselves().with_file_name(SANDBOX);
     let sandbox = provider.detect().await;
     println!("{}", sandbox.capabilities());
     let mut spec = shell(
