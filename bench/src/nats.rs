@@ -12,7 +12,9 @@ use bytes::Bytes;
 use faas_queue::nats::{Login, Settings};
 use faas_queue::{Nats, Queue, format};
 use futures_util::future::try_join_all;
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
+use tokio::time::sleep;
 
 use crate::later::{CALLERS, Platform, STORED, call, rate};
 use crate::local::println_line;
@@ -25,7 +27,7 @@ pub(crate) async fn measure(programs: &Path) -> anyhow::Result<()> {
     println_line(&format!("load average before: {}", load()));
     stored().await?;
     let programs = programs.canonicalize()?;
-    let mut stack = Stack::start(&programs)?;
+    let stack = Stack::start(&programs)?;
     until_ok(&format!("{}/healthz", stack.url)).await?;
     let platform = Platform::at(&stack.url)?;
     let bench = programs.join("faas-bench");
@@ -33,12 +35,14 @@ pub(crate) async fn measure(programs: &Path) -> anyhow::Result<()> {
         .deploy(&format!("{} upstream $PORT", bench.display()))
         .await?;
     platform.idle().await?;
-    stack.worker = None;
+    // What was stored before a worker's connection was made, or soon after, it looks up first: a server may have been
+    // killed then.
+    sleep(Duration::from_secs(6)).await;
+    stack.worker.signal(Signal::SIGSTOP)?;
     platform.queued(None).await?;
-    stack.begin_worker(&programs)?;
+    stack.worker.signal(Signal::SIGCONT)?;
     platform.drained(Instant::now()).await?;
-    let worker = stack.worker.as_ref().context("there is no worker")?;
-    let weighed = [("gateway", &stack.gateway), ("queue-worker", worker)];
+    let weighed = [("gateway", &stack.gateway), ("queue-worker", &stack.worker)];
     platform.waiting(&weighed).await?;
     println_line(&format!("load average after: {}", load()));
     Ok(())
@@ -150,9 +154,9 @@ impl Server {
 struct Stack {
     url: String,
     gateway: Process,
-    worker: Option<Process>,
+    worker: Process,
     _provider: Process,
-    server: Server,
+    _server: Server,
 }
 
 impl Stack {
@@ -173,27 +177,21 @@ impl Stack {
             ("faas_nats_address", "127.0.0.1".to_owned()),
             ("faas_nats_port", server.port.to_string()),
         ];
-        let provider = Process::start(&programs.join("provider-memory"), &[], &functions)?;
-        let mut stack = Self {
-            url: format!("http://127.0.0.1:{public}"),
-            gateway: Process::start(&programs.join("gateway"), &[], &calls)?,
-            worker: None,
-            _provider: provider.gently(),
-            server,
-        };
-        stack.begin_worker(programs)?;
-        Ok(stack)
-    }
-
-    fn begin_worker(&mut self, programs: &Path) -> anyhow::Result<()> {
-        let variables = [
+        let queued = [
             ("nats_host", "127.0.0.1".to_owned()),
-            ("nats_port", self.server.port.to_string()),
-            ("gateway_url", self.url.clone()),
+            ("nats_port", server.port.to_string()),
+            ("gateway_url", format!("http://127.0.0.1:{public}")),
             ("metrics_port", free_port()?.to_string()),
         ];
-        let worker = Process::start(&programs.join("queue-worker"), &[], &variables)?;
-        self.worker = Some(worker);
-        Ok(())
+        let start = |name: &str, variables: &[(&str, String)]| {
+            Process::start(&programs.join(name), &[], variables)
+        };
+        Ok(Self {
+            url: format!("http://127.0.0.1:{public}"),
+            _provider: start("provider-memory", &functions)?.gently(),
+            gateway: start("gateway", &calls)?,
+            worker: start("queue-worker", &queued)?,
+            _server: server,
+        })
     }
 }

@@ -108,7 +108,8 @@ async fn a_gateway_that_is_away_costs_no_call_a_try_and_is_not_run_down() {
     worker.wake();
     until("the worker to find out", async || {
         let (_, page) = stack.worker_page("/metrics").await.unwrap();
-        unreached(&page) >= 5.0
+        // What is under way would find somebody who takes it and says nothing.
+        unreached(&page) >= 5.0 && inflight(&page) == 0.0
     })
     .await;
     let tried = knocks(&stack, away).await;
@@ -125,10 +126,16 @@ async fn a_gateway_that_is_away_costs_no_call_a_try_and_is_not_run_down() {
 
 /// Attempts that did not reach the gateway, as a page of metrics tells them.
 fn unreached(page: &str) -> f64 {
-    let series = page
-        .lines()
-        .filter(|line| line.starts_with("queue_worker_retries_total{code=\"unreachable\""));
-    let values = series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+    sum(page, "queue_worker_retries_total{code=\"unreachable\"")
+}
+
+fn inflight(page: &str) -> f64 {
+    sum(page, "queue_worker_function_invocation_inflight{")
+}
+
+fn sum(page: &str, series: &str) -> f64 {
+    let lines = page.lines().filter(|line| line.starts_with(series));
+    let values = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
     values.sum()
 }
 
