@@ -17,14 +17,16 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::local::{Stack, megabytes, println_line};
-use crate::process::{load, spread, until_ok};
+use crate::process::{Process, load, spread, until_ok};
 
 /// Callers at once where calls are stored.
-const CALLERS: u64 = 64;
-const STORED: u64 = 20_000;
+pub(crate) const CALLERS: u64 = 64;
+pub(crate) const STORED: u64 = 20_000;
 /// Calls at once where they are made: the worker's own number.
 const AT_ONCE: u64 = 50;
 const MADE: u64 = 10_000;
+/// So much later all of them are due.
+const DUE_AFTER: Duration = Duration::from_secs(20);
 const IDLE: usize = 101;
 const WAITING: u64 = 100_000;
 const BODY: &[u8] = &[b'x'; 1024];
@@ -36,13 +38,14 @@ pub(crate) async fn measure(programs: &Path) -> anyhow::Result<()> {
     let functions = programs.display().to_string();
     let stack = Stack::with(&programs, &[("functions_dir", functions.clone())])?;
     until_ok(&format!("{}/healthz", stack.url)).await?;
-    let platform = Platform::of(&stack)?;
+    let platform = Platform::at(&stack.url)?;
     platform
         .deploy(&format!("{functions}/faas-bench upstream $PORT"))
         .await?;
     platform.idle().await?;
-    platform.drained().await?;
-    platform.waiting(&stack).await?;
+    let due = platform.queued_until_due().await?;
+    platform.drained(due).await?;
+    platform.waiting(&[("faas-local", &stack.process)]).await?;
     println_line(&format!("load average after: {}", load()));
     Ok(())
 }
@@ -80,7 +83,7 @@ async fn accept_all() -> anyhow::Result<Duration> {
     Ok(began.elapsed())
 }
 
-fn call() -> NewCall {
+pub(crate) fn call() -> NewCall {
     let call = QueuedCall {
         id: InvocationId::new(),
         call_id: "c-1".to_owned(),
@@ -124,25 +127,25 @@ fn commit_all() -> anyhow::Result<Duration> {
 }
 
 #[allow(clippy::cast_precision_loss)]
-fn rate(count: u64, took: Duration) -> f64 {
+pub(crate) fn rate(count: u64, took: Duration) -> f64 {
     count as f64 / took.as_secs_f64()
 }
 
-/// A running faas-local with one function.
-struct Platform {
+/// A running platform with one function.
+pub(crate) struct Platform {
     http: reqwest::Client,
     url: String,
 }
 
 impl Platform {
-    fn of(stack: &Stack) -> anyhow::Result<Self> {
+    pub(crate) fn at(url: &str) -> anyhow::Result<Self> {
         Ok(Self {
             http: reqwest::Client::builder().no_proxy().build()?,
-            url: stack.url.clone(),
+            url: url.to_owned(),
         })
     }
 
-    async fn deploy(&self, process: &str) -> anyhow::Result<()> {
+    pub(crate) async fn deploy(&self, process: &str) -> anyhow::Result<()> {
         let environment = json!({"mode": "http", "upstream_url": "http://127.0.0.1:$PORT"});
         let body = json!({"service": "quick", "image": "bench", "envProcess": process, "envVars": environment});
         let url = format!("{}/system/functions", self.url);
@@ -156,7 +159,7 @@ impl Platform {
     }
 
     /// From a call's 202 to its end on the disk, on a platform that has nothing else to do.
-    async fn idle(&self) -> anyhow::Result<()> {
+    pub(crate) async fn idle(&self) -> anyhow::Result<()> {
         let mut times = Vec::new();
         for _ in 0..IDLE {
             let id = self.post(None).await?;
@@ -193,18 +196,26 @@ impl Platform {
         Ok(id.to_str()?.to_owned())
     }
 
-    /// As many calls queued, all due at once, as are then made one by one by as many callers as the worker has places.
-    async fn drained(&self) -> anyhow::Result<()> {
-        let due = OffsetDateTime::now_utc() + Duration::from_secs(20);
+    /// Queues as many calls as are then made one by one, all due at the same moment, which is told.
+    async fn queued_until_due(&self) -> anyhow::Result<Instant> {
+        let now = OffsetDateTime::now_utc();
+        let due = now + DUE_AFTER;
+        let begins = Instant::now() + DUE_AFTER;
         let text = due.format(&Rfc3339)?;
-        self.many(CALLERS, MADE, |_| async {
-            self.post(Some(&text)).await.map(drop)
-        })
-        .await?;
-        ensure!(
-            OffsetDateTime::now_utc() < due,
-            "storing them took too long"
-        );
+        self.queued(Some(&text)).await?;
+        ensure!(Instant::now() < begins, "storing them took too long");
+        Ok(begins)
+    }
+
+    /// Queues them, due now or then.
+    pub(crate) async fn queued(&self, due: Option<&str>) -> anyhow::Result<()> {
+        self.many(CALLERS, MADE, |_| async { self.post(due).await.map(drop) })
+            .await
+    }
+
+    /// What was queued is made from this moment on; then it is called one by one by as many callers as the worker has
+    /// places.
+    pub(crate) async fn drained(&self, since: Instant) -> anyhow::Result<()> {
         loop {
             let books = self.books().await?;
             if books["waiting"] == 0 && books["running"] == 0 {
@@ -212,7 +223,7 @@ impl Platform {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let took = (OffsetDateTime::now_utc() - due).unsigned_abs();
+        let took = since.elapsed();
         let queued = rate(MADE, took);
         let began = Instant::now();
         let url = format!("{}/function/quick", self.url);
@@ -235,17 +246,21 @@ impl Platform {
         Ok(())
     }
 
-    async fn waiting(&self, stack: &Stack) -> anyhow::Result<()> {
+    /// As many calls put off, and what these programs hold then.
+    pub(crate) async fn waiting(&self, programs: &[(&str, &Process)]) -> anyhow::Result<()> {
         let began = Instant::now();
         self.many(CALLERS, WAITING, |_| async {
             self.post(Some("1h")).await.map(drop)
         })
         .await?;
         let rate = rate(WAITING, began.elapsed());
-        let resident = megabytes(stack.process.kilobytes("VmRSS")?);
-        println_line(&format!(
-            "{WAITING} calls accepted over HTTP: {rate:.0}/s; resident with all of them waiting: {resident:.1} MB"
-        ));
+        println_line(&format!("{WAITING} calls accepted over HTTP: {rate:.0}/s"));
+        for (name, program) in programs {
+            let resident = megabytes(program.kilobytes("VmRSS")?);
+            println_line(&format!(
+                "{name}, resident with all of them waiting: {resident:.1} MB"
+            ));
+        }
         Ok(())
     }
 

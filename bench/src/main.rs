@@ -3,6 +3,7 @@
 mod later;
 mod load;
 mod local;
+mod nats;
 mod paced;
 mod process;
 mod proxy;
@@ -30,6 +31,8 @@ enum What {
     Local,
     /// Asynchronous calls: stored, made, waiting.
     Later,
+    /// The same on NATS: storing beside its client alone, and a gateway and a queue-worker of their own.
+    Nats,
     /// A body streamed in and echoed out through gateway and provider: their resident memory.
     Stream {
         /// Size of the body in MiB.
@@ -71,6 +74,7 @@ fn main() -> anyhow::Result<()> {
 async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.what {
         What::Later => later::measure(&arguments.programs).await,
+        What::Nats => nats::measure(&arguments.programs).await,
         What::Local => local::measure(&arguments.programs).await,
         What::Stream { mebibytes } => stream::measure(&arguments.programs, mebibytes).await,
         What::Swarm => swarm::measure().await,

@@ -45,6 +45,11 @@ impl Process {
         })
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        Ok(kill(Pid::from_raw(self.child.id().cast_signed()), signal)?)
+    }
+
     /// The same process, which is asked to end, when it is dropped, before it is killed.
     pub(crate) fn gently(mut self) -> Self {
         self.gently = true;
@@ -65,8 +70,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if self.gently {
-            let pid = Pid::from_raw(self.child.id().cast_signed());
-            let _ = kill(pid, Signal::SIGTERM);
+            let _ = self.signal(Signal::SIGTERM);
             let deadline = Instant::now() + Duration::from_secs(5);
             while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
                 sleep(Duration::from_millis(10));

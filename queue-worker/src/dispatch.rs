@@ -105,6 +105,14 @@ impl Share {
     }
 }
 
+/// How many calls to take beforehand. Taking one costs as much as taking many, so half of them are used up first.
+fn missing(most: usize, held: usize) -> usize {
+    match most.saturating_sub(held) {
+        missing if missing >= most.div_ceil(2) => missing,
+        _ => 0,
+    }
+}
+
 pub(crate) struct Dispatch {
     shared: Arc<Shared>,
     shares: HashMap<String, Share>,
@@ -193,7 +201,7 @@ impl Dispatch {
         let queue = Arc::clone(&self.shared.queue);
         let places = self.shared.config.max_inflight;
         let free = places - self.running;
-        let ahead = (places / AHEAD).saturating_sub(self.ahead.len());
+        let ahead = missing(places / AHEAD, self.ahead.len());
         if free == 0 && ahead == 0 {
             return Ok((Vec::new(), LOOK));
         }

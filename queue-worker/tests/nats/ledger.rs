@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tempfile::NamedTempFile;
 
 pub(crate) struct Ledger {
     file: NamedTempFile,
+    count: Arc<AtomicUsize>,
     pub(crate) port: u16,
 }
 
@@ -20,15 +22,22 @@ impl Ledger {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let lines = Arc::new(Mutex::new(file.reopen().unwrap()));
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
         // It ends with the test's process.
         std::thread::spawn(move || {
             for writer in listener.incoming().map_while(Result::ok) {
-                let lines = Arc::clone(&lines);
+                let (lines, counted) = (Arc::clone(&lines), Arc::clone(&counted));
                 // A writer may be killed at any time.
-                std::thread::spawn(move || note_all(writer, &lines));
+                std::thread::spawn(move || note_all(writer, &lines, &counted));
             }
         });
-        Self { file, port }
+        Self { file, count, port }
+    }
+
+    /// Lines so far.
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
     }
 
     /// How often each line was written.
@@ -41,7 +50,7 @@ impl Ledger {
     }
 }
 
-fn note_all(writer: TcpStream, lines: &Mutex<File>) -> std::io::Result<()> {
+fn note_all(writer: TcpStream, lines: &Mutex<File>, count: &AtomicUsize) -> std::io::Result<()> {
     let mut said = BufReader::new(writer.try_clone()?);
     let (mut writer, mut line) = (writer, String::new());
     loop {
@@ -55,6 +64,7 @@ fn note_all(writer: TcpStream, lines: &Mutex<File>) -> std::io::Result<()> {
             lines.write_all(line.as_bytes())?;
             lines.sync_data()?;
         }
+        count.fetch_add(1, Ordering::Relaxed);
         writer.write_all(b"written\n")?;
     }
 }

@@ -212,19 +212,26 @@ async fn whatever_is_killed_every_accepted_call_is_in_the_ledger() {
     let callers = join_all((0..CALLERS).map(|_| call_until(&http, &url, &count, &stop)));
     let mut killed = [0; 3];
     let killing = async {
-        for kill in 1..=kills {
-            accepted(&count, calls * kill / (kills + 1)).await;
-            // Each of them, and then whichever.
-            let which = if kill <= 3 {
-                kill - 1
-            } else {
-                fastrand::usize(..3)
+        let made = || ledger.count();
+        let accepted = || count.load(Ordering::Relaxed);
+        let half = kills / 2;
+        for kill in 0..kills {
+            // One half while calls come in, the other while they are made; each program, and then whichever.
+            match kill.checked_sub(half) {
+                None => reached(accepted, calls * (kill + 1) / (half + 1)).await,
+                Some(later) => reached(made, calls * (later + 1) / (kills - half + 1)).await,
+            }
+            let which = match kill < 3 {
+                true => kill,
+                false => fastrand::usize(..3),
             };
             platform.kill(which).await;
             killed[which] += 1;
+            if kill + 1 == half {
+                reached(accepted, calls).await;
+                stop.store(true, Ordering::Relaxed);
+            }
         }
-        accepted(&count, calls).await;
-        stop.store(true, Ordering::Relaxed);
     };
     let (accepted, ()) = tokio::join!(callers, killing);
     let accepted = accepted.concat();
@@ -257,17 +264,15 @@ async fn whatever_is_killed_every_accepted_call_is_in_the_ledger() {
     assert!((accepted.len() as u64..=most).contains(&counted), "{books}");
 }
 
-/// Waits until so many calls were accepted.
-async fn accepted(count: &AtomicUsize, enough: usize) {
+/// Waits until there are so many.
+async fn reached(count: impl Fn() -> usize, enough: usize) {
     let patience = Duration::from_secs(long_or(3600, 60));
     let waiting = async {
-        while count.load(Ordering::Relaxed) < enough {
+        while count() < enough {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(patience, waiting)
-        .await
-        .expect("calls are not accepted any more");
+    timeout(patience, waiting).await.expect("calls stand still");
 }
 
 /// Posts one call after the other; the ids of those that were accepted.
