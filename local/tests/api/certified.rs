@@ -59,12 +59,7 @@ fn image_map(home: &TempDir) -> PathBuf {
 fn options(options: Options) -> Options {
     Options {
         namespaces: vec!["second".to_owned()],
-        without: vec![
-            Capability::RunsContainers,
-            Capability::Constraints,
-            Capability::Autoscaling,
-            Capability::Idler,
-        ],
+        without: vec![Capability::RunsContainers, Capability::Constraints],
         callback_address: Some(Ipv4Addr::LOCALHOST.to_string()),
         redirector: Some(TestFunction::new(REDIRECTOR, "")),
         probe: Some(TestFunction::new(PROBE, "")),
