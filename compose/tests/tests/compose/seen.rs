@@ -50,6 +50,10 @@ async fn dead_letters_raise_an_alert_and_all_that_the_dashboard_asks_for_is_ther
     let retried = json!({"com.openfaas.retry.attempts": "1", "com.openfaas.retry.min_wait": "1s"});
     let broken = json!({"service": "broken", "image": "broken", "envProcess": "false", "annotations": retried});
     platform.deploy(broken).await;
+    // Depths are told as long as there are calls.
+    let slow = json!({"service": "slow", "image": "slow", "envProcess": "sleep 50"});
+    platform.deploy(slow).await;
+    platform.queue("slow", "").await;
     // To a place that answers, so that there is a callback with a status.
     let callback = ("X-Callback-Url", "http://gateway:8080/function/nobody");
     let id = platform.queue_with(callback, "broken", "").await;
