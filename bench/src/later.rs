@@ -54,7 +54,9 @@ pub(crate) async fn measure(programs: &Path) -> anyhow::Result<()> {
 async fn stored() -> anyhow::Result<()> {
     let (mut ours, mut bare) = (0.0, 0.0);
     for _ in 0..3 {
-        ours += rate(STORED, accept_all().await?) / 3.0;
+        let directory = tempfile::tempdir()?;
+        let queue = Embedded::open(directory.path(), Limits::default())?;
+        ours += rate(STORED, accept_all(Arc::new(queue)).await?) / 3.0;
         bare += rate(STORED, tokio::task::block_in_place(commit_all)?) / 3.0;
     }
     println_line(&format!(
@@ -64,9 +66,8 @@ async fn stored() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn accept_all() -> anyhow::Result<Duration> {
-    let directory = tempfile::tempdir()?;
-    let queue = Arc::new(Embedded::open(directory.path(), Limits::default())?);
+/// How long it takes until as many callers as wanted have their calls accepted.
+pub(crate) async fn accept_all(queue: Arc<dyn Queue>) -> anyhow::Result<Duration> {
     let began = Instant::now();
     let caller = |_| {
         let queue = Arc::clone(&queue);

@@ -10,13 +10,13 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::{self, Context};
 use bytes::Bytes;
 use faas_queue::nats::{Login, Settings};
-use faas_queue::{Nats, Queue, format};
+use faas_queue::{Nats, format};
 use futures_util::future::try_join_all;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-use crate::later::{CALLERS, Platform, STORED, call, rate};
+use crate::later::{CALLERS, Platform, STORED, accept_all, call, rate};
 use crate::local::println_line;
 use crate::process::{Process, free_port, load, until_ok};
 
@@ -53,8 +53,8 @@ async fn stored() -> anyhow::Result<()> {
     let (mut ours, mut bare) = (0.0, 0.0);
     for _ in 0..3 {
         let server = Server::start()?;
-        let queue = server.queue().await?;
-        ours += rate(STORED, accept_all(&queue).await?) / 3.0;
+        let queue = Arc::new(server.queue().await?);
+        ours += rate(STORED, accept_all(queue).await?) / 3.0;
         bare += rate(STORED, publish_all(&server).await?) / 3.0;
     }
     println_line(&format!(
@@ -62,23 +62,6 @@ async fn stored() -> anyhow::Result<()> {
         ours / bare * 100.0
     ));
     Ok(())
-}
-
-async fn accept_all(queue: &Nats) -> anyhow::Result<Duration> {
-    let began = Instant::now();
-    let caller = |_| {
-        let queue = queue.clone();
-        tokio::spawn(async move {
-            for _ in 0..STORED / CALLERS {
-                queue.accept(call()).await?;
-            }
-            Ok::<_, faas_queue::Error>(())
-        })
-    };
-    for ended in try_join_all((0..CALLERS).map(caller)).await? {
-        ended?;
-    }
-    Ok(began.elapsed())
 }
 
 async fn publish_all(server: &Server) -> anyhow::Result<Duration> {

@@ -155,15 +155,17 @@ async fn extend_leases(shared: &Shared) {
             extended = Instant::now();
             continue;
         }
-        match shared.queue.extend(&held).await {
-            Ok(()) => extended = Instant::now(),
-            Err(error) => {
-                tracing::warn!(%error, calls = held.len(), "leases cannot be extended");
-                if extended.elapsed() > lease {
-                    shared.metrics.lease_lost.inc_by(held.len() as u64);
-                    extended = Instant::now();
-                }
-            }
+        // Also where this program stood still, and nothing failed.
+        let late = extended.elapsed() > lease;
+        let word = shared.queue.extend(&held).await;
+        if let Err(error) = &word {
+            tracing::warn!(%error, calls = held.len(), "leases cannot be extended");
+        }
+        if late {
+            shared.metrics.lease_lost.inc_by(held.len() as u64);
+        }
+        if late || word.is_ok() {
+            extended = Instant::now();
         }
     }
 }

@@ -221,6 +221,11 @@ async fn a_worker_that_slept_through_its_lease_does_no_harm_when_it_wakes() {
     stack.stands(&id, "succeeded").await;
     assert_eq!(stack.functions.runs().len(), 2);
     first.wake();
+    until("the loss to be noticed", async || {
+        let page = stack.worker_page("/metrics").await;
+        page.is_some_and(|(_, page)| page.contains("queue_worker_lease_lost_total 1\n"))
+    })
+    .await;
     stack.wait(Duration::from_secs(10)).await;
     let books = stack.settled().await;
     assert_eq!(
