@@ -3,7 +3,7 @@
 use faas_provider::{
     Client, FACTOR_LABEL, FunctionName, FunctionStatus, MAX_LABEL, MIN_LABEL, client, scale_label,
 };
-use faas_scaling::alert::{self, Limits};
+use faas_scaling::alert::Limits;
 use serde::Deserialize;
 
 use super::{Autoscaler, Scaler};
@@ -70,23 +70,16 @@ async fn step(
     scaler: &Scaler,
     provider: &Client,
 ) -> Result<(), client::Error> {
-    let replicas = match scaler.alert(name, firing) {
-        Some(replicas) => replicas,
-        // A function that was deployed a moment ago, or none.
-        None => of_status(&provider.status(name).await?, firing),
-    };
-    let Some(replicas) = replicas else {
+    // The table may not show yet what was changed a moment ago.
+    let status = provider.status(name).await?;
+    let (current, limits) = (status.replicas, limits(&status));
+    let Some(replicas) = scaler.alert(name, firing, current, limits) else {
         return Ok(());
     };
-    tracing::info!(function = %name, to = replicas, firing, "scaling by an alert");
+    tracing::info!(function = %name, from = current, to = replicas, firing, "scaling by an alert");
     provider.scale(name, replicas).await?;
     scaler.alerted(name, replicas);
     Ok(())
-}
-
-fn of_status(status: &FunctionStatus, firing: bool) -> Option<u64> {
-    let replicas = alert::replicas(firing, status.replicas, limits(status));
-    (replicas != status.replicas).then_some(replicas)
 }
 
 /// The scaling labels; one that is no number counts as unset.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use faas_provider::FunctionEndpoints;
-use faas_scaling::alert;
+use faas_scaling::alert::{self, Limits};
 use faas_scaling::decision::{Decision, Measured, Reason, decide};
 use faas_scaling::floor::Floor;
 use faas_scaling::idle::{Activity, may_sleep};
@@ -238,8 +238,14 @@ impl Scaled {
 
     /// What an alert does: at once to a function of type legacy, which it is for, or to all; for others it is a floor of what
     /// is decided.
-    pub(super) fn alert(&mut self, now: Duration, firing: bool, at_once: bool) -> Option<u64> {
-        let (limits, current) = (self.settings.limits, self.replicas);
+    pub(super) fn alert(
+        &mut self,
+        now: Duration,
+        firing: bool,
+        current: u64,
+        limits: Limits,
+        at_once: bool,
+    ) -> Option<u64> {
         let steps = match firing {
             true => self.floor.fires(now, current, limits),
             false => {

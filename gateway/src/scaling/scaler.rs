@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use faas_provider::{Client, EndpointTable, FunctionEndpoints, FunctionName};
 use faas_queue::Queue;
+use faas_scaling::alert::{self, Limits};
 use faas_scaling::decision::Reason;
 use prometheus::Registry;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -263,15 +264,24 @@ impl Scaler {
         matches!(timeout(TABLE_LAG, table.wait_for(asleep)).await, Ok(Ok(_)))
     }
 
-    /// Takes notice of an alert of a function, and gives the replicas that it is to have at once, if others than now. None where
-    /// no such function is known.
-    pub(super) fn alert(&self, name: &FunctionName, firing: bool) -> Option<Option<u64>> {
+    /// Takes notice of an alert of a function that has `current` replicas, and gives those that it is to have at once, if others.
+    pub(super) fn alert(
+        &self,
+        name: &FunctionName,
+        firing: bool,
+        current: u64,
+        limits: Limits,
+    ) -> Option<u64> {
         let table = self.endpoints.table().borrow().clone();
-        let function = table.get(name.as_str())?;
+        let Some(function) = table.get(name.as_str()) else {
+            // One that was deployed a moment ago.
+            let replicas = alert::replicas(firing, current, limits);
+            return (replicas != current).then_some(replicas);
+        };
         let mut functions = self.functions();
         let scaled = self.current(&mut functions, name, function);
         let at_once = self.policy.autoscaler == Autoscaler::Legacy;
-        Some(scaled.alert(self.now(), firing, at_once))
+        scaled.alert(self.now(), firing, current, limits, at_once)
     }
 
     /// Notes that an alert has led to so many replicas.

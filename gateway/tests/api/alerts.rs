@@ -52,6 +52,17 @@ async fn an_alert_steps_a_function_up_and_its_end_brings_it_back_to_the_minimum(
     assert_eq!(asked(&fake), [6, 2]);
 }
 
+/// AlertManager may be faster than the table that the provider publishes.
+#[tokio::test]
+async fn an_alert_goes_by_what_the_provider_says_at_that_moment() {
+    let fake = Fake::foreign().await;
+    fake.deploy("f", Deployed::with(1));
+    let gateway = TestGateway::ready(fake.address).await;
+    fake.deploy("f", Deployed::with(2));
+    assert_eq!(send(&gateway, &[alert("resolved", "f")]).await.status, 200);
+    assert_eq!(asked(&fake), [1]);
+}
+
 #[tokio::test]
 async fn without_labels_a_step_is_a_fifth_of_twenty() {
     let fake = Fake::start().await;

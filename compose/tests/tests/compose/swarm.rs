@@ -85,7 +85,7 @@ async fn a_stack_runs_functions_as_containers() {
     let stack = Stack::deployed("func", PORT);
     let running = async || stack.services();
     until("every service to run", PATIENCE, running, |services| {
-        services.lines().count() == 6 && services.lines().all(|line| line.ends_with(" 1/1"))
+        services.lines().count() == 7 && services.lines().all(|line| line.ends_with(" 1/1"))
     })
     .await;
     let healthy = async || stack.platform.ask(Method::GET, "/healthz", "").await.0;
