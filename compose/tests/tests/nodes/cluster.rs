@@ -145,7 +145,11 @@ impl Cluster {
     pub(crate) async fn have(&self, name: &str, process: &str, replicas: u64) {
         let function = json!({
             "service": name, "image": "functions/alpine:latest", "envProcess": process,
-            "labels": {"com.openfaas.scale.min": replicas.to_string()},
+            // As many as that, however many calls there are.
+            "labels": {
+                "com.openfaas.scale.min": replicas.to_string(),
+                "com.openfaas.scale.max": replicas.to_string(),
+            },
             "envVars": {"mode": "streaming", "healthcheck_interval": "0s", "write_timeout": "60s", "exec_timeout": "60s"},
         });
         let said = self
