@@ -96,6 +96,8 @@ fn gateway(provider: &Provider) -> Program {
         ("functions_provider_url", upstream.as_str()),
         ("function_namespace", provider.namespace.as_str()),
         ("basic_auth", "false"),
+        // It has the replicas that the test asks for, however many calls there are.
+        ("autoscaler", "off"),
     ];
     Program::start("gateway", &variables, &[])
 }
