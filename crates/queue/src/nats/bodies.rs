@@ -62,11 +62,12 @@ impl Nats {
         if draft.envelope.payload.len() > SMALL {
             // Before the first connection nobody knows what fits.
             let known = async {
-                while self.there().is_err() {
+                while self.0.client.server_info().max_payload == 0 {
                     sleep(LOOK).await;
                 }
             };
-            let _ = timeout(WAIT, known).await;
+            let known = timeout(WAIT, known).await;
+            known.map_err(|_| unavailable("there is no connection to NATS"))?;
         }
         let Err(refusal) = self.fits(draft) else {
             return Ok(false);
