@@ -44,11 +44,13 @@ pub enum Reason {
     Activation,
     /// Somebody asked for them.
     Manual,
+    /// It is to have them at this time.
+    Schedule,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Load,
         Self::Burst,
         Self::Window,
@@ -57,6 +59,7 @@ impl Reason {
         Self::Idle,
         Self::Activation,
         Self::Manual,
+        Self::Schedule,
     ];
 
     /// The word for it in metrics and answers.
@@ -71,6 +74,7 @@ impl Reason {
             Self::Idle => "idle",
             Self::Activation => "activation",
             Self::Manual => "manual",
+            Self::Schedule => "schedule",
         }
     }
 }
@@ -86,6 +90,21 @@ pub struct Decision {
     pub load: f64,
     /// Why.
     pub reason: Reason,
+}
+
+impl Decision {
+    /// The same, but for what an open window of its schedule asks for, which also wakes it.
+    #[must_use]
+    pub fn at_least(self, scheduled: Option<u64>) -> Self {
+        match scheduled {
+            Some(replicas) if replicas > self.replicas => Self {
+                replicas,
+                reason: Reason::Schedule,
+                ..self
+            },
+            _ => self,
+        }
+    }
 }
 
 /// How many replicas a function of any kind but [`Kind::Legacy`] and [`Kind::Custom`] should have at `now`.
@@ -260,6 +279,28 @@ mod tests {
         assert_eq!(with_floor(7, 0.0), (7, Reason::Floor));
         assert_eq!(with_floor(7, 90.0), (10, Reason::Load));
         assert_eq!(with_floor(99, 0.0), (20, Reason::Floor));
+    }
+
+    #[test]
+    fn a_schedule_raises_and_never_lowers() {
+        let settings = settings(9.0, 1, 20);
+        for (current, load, scheduled, expected, reason) in [
+            (0, 0.0, Some(3), 3, Reason::Schedule),
+            (1, 0.0, Some(3), 3, Reason::Schedule),
+            (3, 0.0, Some(3), 3, Reason::Schedule),
+            (3, 27.0, Some(3), 3, Reason::Load),
+            (3, 90.0, Some(3), 10, Reason::Load),
+            (8, 0.0, Some(3), 4, Reason::Load),
+            (1, 0.0, None, 1, Reason::Load),
+            (0, 0.0, None, 0, Reason::Load),
+        ] {
+            let found = decided(current, load, load, &settings, None).at_least(scheduled);
+            assert_eq!(
+                (found.replicas, found.reason),
+                (expected, reason),
+                "{current} replicas, load {load}, scheduled {scheduled:?}"
+            );
+        }
     }
 
     #[test]

@@ -100,6 +100,12 @@ pub fn decide(
     }
 }
 
+/// Whether calls succeed at the rate at which the rule fires.
+#[must_use]
+pub fn is_busy(load: &Load) -> bool {
+    load.success_rate(0) > THRESHOLD
+}
+
 fn fire(
     now: Duration,
     rate: f64,

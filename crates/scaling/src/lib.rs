@@ -7,4 +7,5 @@ pub mod idle;
 pub mod legacy;
 pub mod load;
 pub mod needs;
+pub mod schedule;
 pub mod settings;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::alert::Limits;
+use crate::schedule::Schedule;
 
 /// What load is measured in: `com.openfaas.scale.type`.
 pub const TYPE_LABEL: &str = "com.openfaas.scale.type";
@@ -17,6 +18,8 @@ pub const DOWN_WINDOW_LABEL: &str = "com.openfaas.scale.down.window";
 pub const ZERO_DURATION_LABEL: &str = "com.openfaas.scale.zero-duration";
 /// Calls that one replica can take at once, if the function limits them: a whole number from 1 on. Ours.
 pub const MAX_INFLIGHT_LABEL: &str = "com.openfaas.max_inflight";
+/// Minimums for certain times; [`Schedule`] says how they are written. Ours.
+pub const SCHEDULE_LABEL: &str = "com.openfaas.scale.schedule";
 
 /// Longest down-window; a label that asks for more is wrong.
 pub const LONGEST_DOWN_WINDOW: Duration = Duration::from_secs(300);
@@ -91,6 +94,8 @@ pub struct Settings {
     pub zero_after: Option<Duration>,
     /// Calls that a replica takes at once, where that is known; at least 1.
     pub per_replica: Option<u64>,
+    /// When it has more replicas than its fewest.
+    pub schedule: Option<Schedule>,
 }
 
 impl Default for Settings {
@@ -105,6 +110,13 @@ impl Settings {
     #[must_use]
     pub fn aim(&self) -> f64 {
         self.target * self.proportion
+    }
+
+    /// Replicas that the schedule asks for at this time since 1970, if any: the function's most at most.
+    #[must_use]
+    pub fn scheduled(&self, wall: Duration) -> Option<u64> {
+        let minimum = self.schedule.as_ref()?.minimum(wall)?;
+        Some(minimum.min(self.limits.max))
     }
 }
 
@@ -172,6 +184,7 @@ impl Defaults {
             down_window: self.down_window,
             zero_after: None,
             per_replica: None,
+            schedule: None,
         }
     }
 
@@ -244,6 +257,12 @@ impl Defaults {
             "whole number from 1 on",
             |text| whole(text).filter(|calls| *calls > 0).map(Some),
         );
+        labels.set(
+            &mut settings.schedule,
+            SCHEDULE_LABEL,
+            "schedule such as `3 at 0 8 * * MON-FRI Europe/Berlin for 10h; 1 at 0 12 * * SAT for 2h`",
+            |text| Schedule::parse(text, replicas, &duration).map(Some),
+        );
         settings
     }
 }
@@ -278,7 +297,6 @@ impl<'a, L: Fn(&str) -> Option<&'a str>> Labels<L> {
 
     fn limits(&mut self, defaults: Limits) -> Limits {
         let mut limits = defaults;
-        let replicas = |text: &str| whole(text).filter(|replicas| *replicas <= MOST_REPLICAS);
         self.set(&mut limits.min, MIN_LABEL, "number of replicas", replicas);
         self.set(&mut limits.max, MAX_LABEL, "number of replicas", replicas);
         self.set(
@@ -291,6 +309,11 @@ impl<'a, L: Fn(&str) -> Option<&'a str>> Labels<L> {
         limits.max = limits.max.max(limits.min);
         limits
     }
+}
+
+/// A number of replicas that somebody can mean.
+fn replicas(text: &str) -> Option<u64> {
+    whole(text).filter(|replicas| *replicas <= MOST_REPLICAS)
 }
 
 /// Digits and nothing else: no sign, no exponent.
@@ -339,6 +362,7 @@ mod tests {
             (ZERO_LABEL, "1"),
             (ZERO_DURATION_LABEL, "20s"),
             (MAX_INFLIGHT_LABEL, "5"),
+            (SCHEDULE_LABEL, " 30 at 0 8 * * * for 3600s "),
         ]);
         let expected = Settings {
             kind: Kind::Capacity,
@@ -352,7 +376,11 @@ mod tests {
             down_window: Duration::ZERO,
             zero_after: Some(Duration::from_secs(20)),
             per_replica: Some(5),
+            schedule: found.schedule.clone(),
         };
+        let eight = Duration::from_secs(8 * 3600);
+        let scheduled = [eight - Duration::from_secs(1), eight].map(|wall| found.scheduled(wall));
+        assert_eq!(scheduled, [None, Some(9)]);
         assert_eq!((found, wrong), (expected, vec![]));
     }
 
@@ -397,6 +425,8 @@ mod tests {
             (FACTOR_LABEL, "101"),
             (MAX_INFLIGHT_LABEL, "0"),
             (ZERO_DURATION_LABEL, "0s"),
+            (SCHEDULE_LABEL, "3 at noon for 3600s"),
+            (SCHEDULE_LABEL, "1000001 at 0 8 * * * for 3600s"),
         ] {
             let (found, wrong) = settings(&[(label, value)]);
             let expected = Settings {

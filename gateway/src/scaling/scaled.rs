@@ -13,6 +13,7 @@ use faas_scaling::idle::{Activity, may_sleep};
 use faas_scaling::legacy;
 use faas_scaling::load::{Load, Second};
 use faas_scaling::needs::Needs;
+use faas_scaling::schedule::Lent;
 use faas_scaling::settings::{Kind, LabelError, Settings};
 
 use super::cpu::Cpu;
@@ -36,6 +37,7 @@ pub(super) struct Scaled {
     needs: Needs,
     rule: legacy::State,
     floor: Floor,
+    lent: Lent,
     pub(super) cpu: Cpu,
     /// Replicas that were asked for, as the table shows them, and when that changed last.
     pub(super) replicas: u64,
@@ -53,6 +55,8 @@ pub(super) struct Scaled {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Latest {
     pub(super) measured: Measured,
+    /// What its schedule asked for.
+    pub(super) scheduled: Option<u64>,
     pub(super) decision: Decision,
 }
 
@@ -74,6 +78,8 @@ pub(super) struct Change {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
     pub(super) now: Duration,
+    /// Since 1970; schedules go by it, and nothing else.
+    pub(super) wall: Duration,
     pub(super) calls: Now,
     /// When a call began or ended last.
     pub(super) used: Option<Duration>,
@@ -95,6 +101,7 @@ impl Scaled {
             needs,
             rule: legacy::State::default(),
             floor: Floor::default(),
+            lent: Lent::default(),
             cpu: Cpu::default(),
             replicas: function.replicas,
             changed: now,
@@ -166,12 +173,36 @@ impl Scaled {
         if decision.replicas > 0 && may_sleep(seen.now, activity, &self.settings) {
             (decision.replicas, decision.reason) = (0, Reason::Idle);
         }
+        let scheduled = self.settings.scheduled(seen.wall);
+        decision = self.with_schedule(decision, scheduled);
         let lifted = policy.keeps_minimum && self.settings.zero_after.is_none();
         if self.replicas == 0 && decision.replicas == 0 && lifted {
             decision.replicas = self.settings.limits.min;
         }
-        self.latest = Some(Latest { measured, decision });
+        self.latest = Some(Latest {
+            measured,
+            scheduled,
+            decision,
+        });
         decision
+    }
+
+    /// What an open window asks for comes on top of everything else, also of sleep.
+    fn with_schedule(&mut self, decision: Decision, scheduled: Option<u64>) -> Decision {
+        match self.settings.kind {
+            Kind::Custom(_) => decision,
+            Kind::Legacy => {
+                let busy = legacy::is_busy(&self.load);
+                let (current, min) = (self.replicas, self.settings.limits.min);
+                self.lent.follow(decision, scheduled, (current, min), busy)
+            }
+            _ => decision.at_least(scheduled),
+        }
+    }
+
+    /// What its schedule asks for just now.
+    pub(super) fn scheduled(&self) -> Option<u64> {
+        self.latest.and_then(|latest| latest.scheduled)
     }
 
     fn by_kind(&mut self, policy: &Policy, now: Duration, measured: &Measured) -> Decision {
@@ -255,6 +286,7 @@ impl Scaled {
         };
         let at_once = at_once || self.settings.kind == Kind::Legacy;
         let replicas = alert::replicas(firing, current, limits);
+        let replicas = replicas.max(self.scheduled().unwrap_or_default().min(current));
         (steps && at_once && replicas != current).then_some(replicas)
     }
 
@@ -311,9 +343,8 @@ impl Scaled {
             self.changes.pop_front();
         }
         let of_others = matches!(reason, Reason::Manual | Reason::Activation);
-        let at = SystemTime::now().duration_since(UNIX_EPOCH);
         self.changes.push_back(Change {
-            at_ms: at.map_or(0, |at| at.as_millis() as u64),
+            at_ms: wall().as_millis() as u64,
             from,
             to,
             reason,
@@ -321,4 +352,10 @@ impl Scaled {
             failure,
         });
     }
+}
+
+/// The time since 1970, as this machine has it.
+pub(super) fn wall() -> Duration {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default()
 }

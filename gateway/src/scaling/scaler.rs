@@ -14,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use super::Autoscaler;
 use super::meter::{Falling, Meter};
 use super::policy::Policy;
-use super::scaled::{Scaled, Seen};
+use super::scaled::{Scaled, Seen, wall};
 use super::series::Series;
 use crate::endpoints::Endpoints;
 use crate::error::in_words;
@@ -178,6 +178,7 @@ impl Scaler {
             .map(|used| used.saturating_duration_since(self.began));
         let seen = Seen {
             now,
+            wall: wall(),
             calls,
             used,
             queued,
@@ -238,8 +239,12 @@ impl Scaler {
 
     /// Whether a function was not called for so long, and is not called now: then calls that come wait until the guard is
     /// dropped. What is not known counts as called: a function that this gateway has not seen for so long, a queue that does
-    /// not answer.
+    /// not answer. One that is to be awake at this time is not idle either.
     pub(crate) async fn if_idle(&self, name: &FunctionName, idle: Duration) -> Option<Falling> {
+        let scheduled = self.functions().get(name).and_then(Scaled::scheduled);
+        if scheduled.is_some() {
+            return None;
+        }
         let queued = self.queued().await?.get(name.as_str()).copied();
         let meter = self.metrics.function(name).meter();
         let (now, used) = (self.now(), self.used(&meter));

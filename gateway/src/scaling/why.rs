@@ -44,11 +44,16 @@ fn settings(settings: &Settings) -> Value {
         "downWindowSeconds": settings.down_window.as_secs_f64(),
         "zeroAfterSeconds": settings.zero_after.map(|after| after.as_secs_f64()),
         "maxInflight": settings.per_replica,
+        "schedule": settings.schedule.as_ref().map(ToString::to_string),
     })
 }
 
 fn decision(latest: &Latest) -> Value {
-    let Latest { measured, decision } = latest;
+    let Latest {
+        measured,
+        scheduled,
+        decision,
+    } = latest;
     json!({
         "replicas": decision.replicas,
         "reason": decision.reason.word(),
@@ -56,6 +61,7 @@ fn decision(latest: &Latest) -> Value {
         "burstLoad": measured.burst,
         "needed": decision.need,
         "floor": measured.floor,
+        "scheduled": scheduled,
     })
 }
 

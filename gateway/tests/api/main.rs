@@ -21,6 +21,7 @@ mod metrics;
 mod names;
 mod restarts;
 mod scaling;
+mod schedule;
 mod shutdown;
 mod streaming;
 mod support;

@@ -11,7 +11,10 @@ use crate::support::{Answer, Deployed, Fake, Memory, Scale, TestGateway, config,
 const SCALE: &str = "POST /system/scale-function/f?namespace=openfaas-fn";
 
 /// A gateway that looks at the load often.
-async fn quick(provider: std::net::SocketAddr, change: impl FnOnce(&mut Config)) -> TestGateway {
+pub(crate) async fn quick(
+    provider: std::net::SocketAddr,
+    change: impl FnOnce(&mut Config),
+) -> TestGateway {
     let mut config = config(provider);
     config.autoscaler_tick = Duration::from_millis(200);
     change(&mut config);
@@ -34,7 +37,7 @@ fn asked(fake: &Fake) -> Vec<u64> {
         .collect()
 }
 
-async fn why(gateway: &TestGateway) -> Value {
+pub(crate) async fn why(gateway: &TestGateway) -> Value {
     let answer = gateway.get("/system/scaling/f").await;
     if answer.status == 200 {
         answer.json()
@@ -43,7 +46,7 @@ async fn why(gateway: &TestGateway) -> Value {
     }
 }
 
-async fn has(gateway: &TestGateway, replicas: u64) {
+pub(crate) async fn has(gateway: &TestGateway, replicas: u64) {
     until(&format!("{replicas} replicas"), async || {
         let now = gateway.get("/system/function/f").await.json();
         now["replicas"] == replicas && now["availableReplicas"] == replicas

@@ -10,7 +10,7 @@ mod simulator;
 use std::time::Duration;
 
 use faas_scaling::alert::Limits;
-use faas_scaling::settings::{Kind, Settings};
+use faas_scaling::settings::{Defaults, Kind, SCHEDULE_LABEL, Settings};
 
 use plot::{plot, words};
 use simulator::{Played, Scenario, play};
@@ -395,4 +395,91 @@ fn calls_in_a_queue() {
     let (asleep, replicas) = played.changes[played.changes.len() - 1];
     assert_eq!(replicas, 0);
     assert!((36..=40).contains(&asleep), "{asleep}");
+}
+
+/// What a window from eight o'clock on asks for, of a function that sleeps after twenty seconds.
+fn scheduled(window: &str, kind: Kind) -> Settings {
+    let label = |name: &str| (name == SCHEDULE_LABEL).then_some(window);
+    let minutes = |text: &str| {
+        let minutes = text.strip_suffix('m')?.parse::<u64>().ok()?;
+        Some(Duration::from_secs(60 * minutes))
+    };
+    let (read, wrong) = Defaults::default().with_labels(label, minutes);
+    assert_eq!(wrong, []);
+    Settings {
+        schedule: read.schedule,
+        zero_after: Some(Duration::from_secs(20)),
+        ..settings(kind, 9.0)
+    }
+}
+
+/// A clock that is started at a minute to eight.
+fn before_eight(second: u64) -> Duration {
+    Duration::from_secs(8 * 3600 - 60 + second)
+}
+
+#[test]
+fn a_function_is_awake_while_its_window_is_open() {
+    for kind in [Kind::Rps, Kind::Capacity, Kind::Legacy] {
+        let scenario = Scenario {
+            settings: scheduled("3 at 0 8 * * * for 2m", kind),
+            wall: before_eight,
+            ..Scenario::default()
+        };
+        expect("schedule, without calls", scenario, "20→0, 60→3, 180→0");
+    }
+}
+
+#[test]
+fn a_window_is_a_floor_of_what_the_load_needs() {
+    let scenario = Scenario {
+        settings: Settings {
+            zero_after: None,
+            ..scheduled("3 at 0 8 * * * for 2m", Kind::Rps)
+        },
+        wall: before_eight,
+        ..step(90.0, 1.0, 80.0)
+    };
+    expect("schedule, with calls", scenario, "60→3, 92→9");
+    let scenario = Scenario {
+        settings: Settings {
+            zero_after: None,
+            ..scheduled("3 at 0 8 * * * for 2m", Kind::Legacy)
+        },
+        wall: before_eight,
+        ..step(90.0, 1.0, 2.0)
+    };
+    expect("schedule, of type legacy", scenario, "60→3, 180→1");
+}
+
+#[test]
+fn s14_a_clock_that_jumps_moves_windows_and_nothing_else() {
+    let scenario = Scenario {
+        settings: scheduled("3 at 0 8 * * * for 2m", Kind::Rps),
+        wall: |second| match second {
+            90..120 => before_eight(second + 3600),
+            _ => before_eight(second),
+        },
+        ..Scenario::default()
+    };
+    expect(
+        "schedule, an hour ahead",
+        scenario,
+        "20→0, 60→3, 90→0, 120→3, 180→0",
+    );
+    let scenario = Scenario {
+        wall: |second| {
+            before_eight(if second < 100 {
+                second
+            } else {
+                10_000_000 - second
+            })
+        },
+        ..step(60.0, 1.0, 100.0)
+    };
+    let without = Scenario {
+        settings: rps(45.0),
+        ..scenario
+    };
+    expect("B1 with a clock that runs backwards", without, "62→3");
 }

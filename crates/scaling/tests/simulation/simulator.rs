@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use faas_scaling::decision::{Measured, decide};
+use faas_scaling::decision::{Decision, Measured, Reason, decide};
 use faas_scaling::idle::{Activity, may_sleep};
 use faas_scaling::legacy::{self, Rule};
 use faas_scaling::load::{Load, Second};
 use faas_scaling::needs::Needs;
+use faas_scaling::schedule::Lent;
 use faas_scaling::settings::{Kind, Settings};
 
 /// Steps in a second.
@@ -33,6 +34,8 @@ pub(crate) struct Scenario<'a> {
     /// Replicas at the beginning.
     pub(crate) replicas: u64,
     pub(crate) seconds: u64,
+    /// What the clock on the wall shows at this second, since 1970.
+    pub(crate) wall: fn(u64) -> Duration,
 }
 
 impl Default for Scenario<'_> {
@@ -46,6 +49,7 @@ impl Default for Scenario<'_> {
             cold: 1.0,
             replicas: 1,
             seconds: 300,
+            wall: Duration::from_secs,
         }
     }
 }
@@ -89,6 +93,7 @@ struct Play<'a> {
     load: Load,
     needs: Needs,
     rule: legacy::State,
+    lent: Lent,
     used: f64,
     played: Played,
 }
@@ -106,6 +111,7 @@ pub(crate) fn play(scenario: Scenario<'_>) -> Played {
         load: Load::default(),
         needs: Needs::default(),
         rule: legacy::State::default(),
+        lent: Lent::default(),
         used: 0.0,
         played: Played {
             changes: Vec::new(),
@@ -180,14 +186,8 @@ impl Play<'_> {
     fn decide(&mut self, second: u64) {
         let now = Duration::from_secs(second);
         let settings = self.scenario.settings.clone();
-        let replicas = match settings.kind {
-            Kind::Legacy => {
-                let (current, rule) = (self.requested, Rule::default());
-                let (replicas, state) =
-                    legacy::decide(now, &self.load, current, &settings, rule, self.rule);
-                self.rule = state;
-                replicas
-            }
+        let mut decision = match settings.kind {
+            Kind::Legacy => self.by_rule(now, &settings),
             _ => self.by_load(now, &settings),
         };
         let calls = (self.waiting.len() + self.running.len()) as u64;
@@ -196,17 +196,34 @@ impl Play<'_> {
             calls,
             queued: Some(0),
         };
-        self.scale(
-            second,
-            if may_sleep(now, activity, &settings) {
-                0
-            } else {
-                replicas
-            },
-        );
+        if may_sleep(now, activity, &settings) {
+            (decision.replicas, decision.reason) = (0, Reason::Idle);
+        }
+        let scheduled = settings.scheduled((self.scenario.wall)(second));
+        let decision = match settings.kind {
+            Kind::Legacy => {
+                let (current, busy) = (self.requested, legacy::is_busy(&self.load));
+                let numbers = (current, settings.limits.min);
+                self.lent.follow(decision, scheduled, numbers, busy)
+            }
+            _ => decision.at_least(scheduled),
+        };
+        self.scale(second, decision.replicas);
     }
 
-    fn by_load(&mut self, now: Duration, settings: &Settings) -> u64 {
+    fn by_rule(&mut self, now: Duration, settings: &Settings) -> Decision {
+        let (current, rule) = (self.requested, Rule::default());
+        let (replicas, state) = legacy::decide(now, &self.load, current, settings, rule, self.rule);
+        self.rule = state;
+        Decision {
+            replicas,
+            need: replicas,
+            load: self.load.success_rate(0),
+            reason: Reason::Legacy,
+        }
+    }
+
+    fn by_load(&mut self, now: Duration, settings: &Settings) -> Decision {
         let measured = self.measured(&settings.kind);
         let decision = decide(
             now,
@@ -217,7 +234,7 @@ impl Play<'_> {
         );
         self.needs
             .remember(now, decision.need, settings.down_window);
-        decision.replicas
+        decision
     }
 
     fn measured(&self, kind: &Kind) -> Measured {
