@@ -50,6 +50,15 @@ impl Config {
         env::read_process()
     }
 
+    /// The defaults, before this gateway and for this Prometheus.
+    ///
+    /// # Errors
+    /// When the URL is none.
+    pub fn before(gateway: &str, prometheus: &str) -> Result<Self, env::Error> {
+        let settings = [("gateway_url", gateway), ("prometheus_host", prometheus)];
+        env::read(settings.map(|(name, value)| (name.to_owned(), value.to_owned())))
+    }
+
     /// How long a function has to be idle.
     #[must_use]
     pub fn window(&self) -> Duration {

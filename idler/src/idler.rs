@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 use std::future::Future;
 use std::time::Duration;
 
+use ::prometheus::Registry;
 use faas_http::auth::Credentials;
 use faas_http::duration;
 use faas_provider::{Client, FunctionName, FunctionStatus, client};
@@ -69,12 +70,24 @@ impl Idler {
     /// # Errors
     /// See [`StartError`].
     pub fn new(config: Config) -> Result<Self, StartError> {
-        let setting = |error: String| StartError::Setting(error);
         let credentials = Credentials::from_files(&config.secret_mount_path);
         if let Err(error) = &credentials {
             tracing::warn!("the gateway is sent no credentials: secret_mount_path: {error}");
         }
-        let pair = credentials.ok().map(|credentials| credentials.pair());
+        Self::counting_in(config, credentials.ok().as_ref(), &Registry::new())
+    }
+
+    /// With credentials that somebody else has read, and series on somebody else's page.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn counting_in(
+        config: Config,
+        credentials: Option<&Credentials>,
+        series: &Registry,
+    ) -> Result<Self, StartError> {
+        let setting = |error: String| StartError::Setting(error);
+        let pair = credentials.map(Credentials::pair);
         let gateway = Client::new(config.gateway_url.clone(), pair.as_ref());
         let place = format!(
             "http://{}:{}",
@@ -89,7 +102,7 @@ impl Idler {
         Ok(Self {
             gateway: gateway.map_err(|error| setting(error.to_string()))?,
             prometheus: Prometheus::at(url).map_err(|error| setting(error.to_string()))?,
-            metrics: Metrics::new().map_err(|error| setting(error.to_string()))?,
+            metrics: Metrics::new(series).map_err(|error| setting(error.to_string()))?,
             functions: HashMap::new(),
             config,
         })

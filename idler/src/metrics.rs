@@ -15,9 +15,9 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new() -> prometheus::Result<Self> {
+    pub(crate) fn new(registry: &Registry) -> prometheus::Result<Self> {
         let metrics = Self {
-            registry: Registry::new(),
+            registry: registry.clone(),
             passes: IntCounter::new("idler_passes_total", "Looks at all functions.")?,
             scaled: IntCounterVec::new(
                 Opts::new("idler_scaled_total", "Functions that were scaled to zero."),

@@ -53,6 +53,20 @@ faas_http::settings! {
         pub async_result_ttl: Duration = "1h",
         /// Waits before a callback is posted again, each a fifth more or less; after the last it is a dead letter.
         pub callback_retry_waits: Waits = "5s,30s,2m,10m,1h,6h",
+        /// Host of a Prometheus that scrapes metrics_port. With it functions whose labels allow it are scaled to zero by what it
+        /// has seen, too: as faas-idler does.
+        pub prometheus_host: Option<String>,
+        /// Port of Prometheus.
+        pub prometheus_port: u16 = "9090",
+        /// How long Prometheus has to have seen no call of a function, at least 10s. Its label
+        /// com.openfaas.scale.zero-duration replaces it.
+        pub inactivity_duration: Duration = "5m",
+        /// Pause between two looks at what Prometheus has seen.
+        pub reconcile_interval: Duration = "30s",
+        /// Whether to log each of these looks at each function.
+        pub write_debug: bool = "false",
+        /// Whether to log what would be scaled by what Prometheus has seen, and scale nothing.
+        pub dry_run: bool = "false",
         /// Whether /system wants the credentials in secret_mount_path.
         pub basic_auth: bool = "false",
         /// Directory of the files basic-auth-user and basic-auth-password.

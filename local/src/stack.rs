@@ -1,4 +1,4 @@
-//! Gateway, provider, queue and worker in one process: ports, credentials and lifetimes, and nothing else.
+//! Gateway, provider, queue, worker and idler in one process: ports, credentials and lifetimes, and nothing else.
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,6 +9,7 @@ use anyhow::Context;
 use faas_gateway::endpoints::InProcess;
 use faas_gateway::{Addresses, Gateway, Parts};
 use faas_http::auth::{Credentials, Pair};
+use faas_idler::Idler;
 use faas_provider_memory::MemoryService;
 use faas_provider_memory::sandbox::Allowed;
 use faas_queue::Embedded;
@@ -26,6 +27,7 @@ pub struct Stack {
     gateway: Gateway,
     provider: MemoryService,
     worker: Worker,
+    idler: Option<Idler>,
 }
 
 impl Stack {
@@ -57,7 +59,7 @@ impl Stack {
         let (queue, series) = (queue(config)?, Registry::new());
         let parts = Parts {
             endpoints: Arc::new(InProcess(provider.endpoints())),
-            credentials,
+            credentials: credentials.clone(),
             provider_credentials: Some(inner),
             queue: Some(Arc::new(queue.clone())),
             series: vec![series.clone()],
@@ -67,10 +69,14 @@ impl Stack {
         let url = format!("http://{}", gateway.addresses().public);
         let worker_config = worker_config(config, &url)?;
         let worker = Worker::new(worker_config, Arc::new(queue), &series)?;
+        let idler = idler_config(config, &url)?
+            .map(|config| Idler::counting_in(config, credentials.as_ref(), &series))
+            .transpose()?;
         Ok(Self {
             gateway,
             provider,
             worker,
+            idler,
         })
     }
 
@@ -99,6 +105,13 @@ impl Stack {
             gateway_drained.cancel();
             served.context("gateway")
         });
+        let stop_idler = stop_gateway.clone();
+        if let Some(idler) = self.idler {
+            services.spawn(async move {
+                idler.run(stop_idler.cancelled_owned()).await;
+                Ok(())
+            });
+        }
         let stop_worker = stop_gateway.clone();
         services.spawn(async move {
             worker.run(stop_worker.cancelled_owned()).await;
@@ -143,6 +156,21 @@ fn worker_config(config: &Config, gateway: &str) -> anyhow::Result<faas_queue_wo
         callback_retry_waits: config.callback_retry_waits.clone(),
         ..faas_queue_worker::Config::embedded()?
     })
+}
+
+fn idler_config(config: &Config, gateway: &str) -> anyhow::Result<Option<faas_idler::Config>> {
+    let Some(prometheus) = &config.prometheus_host else {
+        return Ok(None);
+    };
+    Ok(Some(faas_idler::Config {
+        prometheus_port: config.prometheus_port,
+        inactivity_duration: config.inactivity_duration,
+        reconcile_interval: config.reconcile_interval,
+        function_namespace: config.function_namespace.clone(),
+        write_debug: config.write_debug,
+        dry_run: config.dry_run,
+        ..faas_idler::Config::before(gateway, prometheus)?
+    }))
 }
 
 fn state_dir(config: &Config) -> anyhow::Result<PathBuf> {

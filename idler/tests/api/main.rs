@@ -4,4 +4,5 @@
 mod idles;
 mod platform;
 mod processes;
+mod program;
 mod troubles;

@@ -1,8 +1,8 @@
-//! Prometheus and the idler as processes.
+//! Prometheus as a process; and what other processes are started with.
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 /// A port that nobody has at this moment.
@@ -22,6 +22,11 @@ pub(crate) struct Process {
 impl Process {
     /// A Prometheus that has seen nothing yet, and looks at this gateway every second.
     pub(crate) fn prometheus(gateway: SocketAddr) -> Self {
+        Self::prometheus_on(free_port(), gateway)
+    }
+
+    /// The same on a port that was chosen before.
+    pub(crate) fn prometheus_on(port: u16, gateway: SocketAddr) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let settings = format!(
             "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n\
@@ -29,7 +34,6 @@ impl Process {
         );
         let file = directory.path().join("prometheus.yml");
         fs::write(&file, settings).unwrap();
-        let port = free_port();
         let mut command = Command::new("prometheus");
         command
             .arg(format!("--config.file={}", file.display()))
@@ -41,29 +45,7 @@ impl Process {
         Self::start(command, port, directory)
     }
 
-    /// The idler, in a hurry: functions are idle after ten seconds, which is the least.
-    pub(crate) fn idler(
-        gateway: SocketAddr,
-        prometheus: u16,
-        secrets: &Path,
-        arguments: &[&str],
-    ) -> Self {
-        let port = free_port();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_faas-idler"));
-        command
-            .env_clear()
-            .args(arguments)
-            .env("gateway_url", format!("http://{gateway}"))
-            .env("prometheus_host", "127.0.0.1")
-            .env("prometheus_port", prometheus.to_string())
-            .env("inactivity_duration", "10s")
-            .env("reconcile_interval", "1s")
-            .env("secret_mount_path", secrets)
-            .env("metrics_port", port.to_string());
-        Self::start(command, port, tempfile::tempdir().unwrap())
-    }
-
-    fn start(mut command: Command, port: u16, directory: tempfile::TempDir) -> Self {
+    pub(crate) fn start(mut command: Command, port: u16, directory: tempfile::TempDir) -> Self {
         let log = directory.path().join("log");
         let file = File::create(&log).unwrap();
         let child = command
