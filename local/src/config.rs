@@ -24,6 +24,11 @@ faas_http::settings! {
         pub function_namespace: String = "openfaas-fn",
         /// Most replicas that a function can be asked to have.
         pub max_replicas: u64 = "100",
+        /// Most replicas that are kept paused, of all functions with the label com.openfaas.scale.zero-pause that are at zero. 0
+        /// is none.
+        pub paused_replicas: usize = "10",
+        /// Longest time for which one is kept. 0 is no limit.
+        pub paused_time: Duration = "1h",
         /// Longest time for a request's headers to arrive, and for its body to be silent. 0 is no limit.
         pub read_timeout: Duration = "60s",
         /// Longest time that calls in flight get when the stack stops. 0 is no limit.

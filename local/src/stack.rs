@@ -187,6 +187,8 @@ fn provider_config(config: &Config) -> anyhow::Result<faas_provider_memory::Conf
         image_map: config.image_map.clone(),
         function_namespace: config.function_namespace.clone(),
         max_replicas: config.max_replicas,
+        paused_replicas: config.paused_replicas,
+        paused_time: config.paused_time,
         read_timeout: config.read_timeout,
         write_timeout: config.write_timeout,
         secret_mount_path: config.secret_mount_path.clone(),

@@ -26,6 +26,11 @@ faas_http::settings! {
         pub replica_address: String = "127.0.0.1",
         /// Most replicas that a function can be asked to have.
         pub max_replicas: u64 = "100",
+        /// Most replicas that are kept paused, of all functions with the label com.openfaas.scale.zero-pause that are at zero. 0
+        /// is none.
+        pub paused_replicas: usize = "10",
+        /// Longest time for which one is kept. 0 is no limit.
+        pub paused_time: Duration = "1h",
         /// Longest wait for a function to begin its answer, and for a request to arrive. 0 is no limit.
         pub read_timeout: Duration = "60s",
         /// Longest time that calls in flight get when the provider stops. 0 is no limit.

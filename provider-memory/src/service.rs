@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
-use crate::function::{Scratch, Tools};
+use crate::function::{Paused, Scratch, Tools};
 use crate::image_map::ImageMap;
 use crate::provider::MemoryProvider;
 use crate::records::{FIRST_UID, Ledger, Records};
@@ -115,6 +115,7 @@ impl MemoryService {
             ready_path: READY_PATH,
             address: config.replica_ip().await.map_err(Error::Setting)?,
             scratch: Scratch::on_disk(),
+            paused: Paused::new(config.paused_replicas, env::limit(config.paused_time)),
         });
         let stop = CancellationToken::new();
         let limit = env::limit(config.read_timeout);

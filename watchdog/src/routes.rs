@@ -5,7 +5,7 @@ use std::sync::Arc;
 use faas_http::Lingering;
 use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
-use http::{Request, StatusCode, Uri};
+use http::{HeaderValue, Request, StatusCode, Uri};
 use http_body_util::Empty;
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
@@ -15,6 +15,9 @@ use crate::config::Mode;
 use crate::places::NoPlace;
 use crate::request::{self, Body};
 use crate::watchdog::App;
+
+/// Says in the answer of `/_/ready` how many calls are in flight: provider-memory stops a watchdog only while it has none.
+const IN_FLIGHT: &str = "x-in-flight";
 
 /// Everything that comes in on the function's port.
 pub(crate) async fn route(app: Arc<App>, request: Request<Incoming>) -> Response {
@@ -34,7 +37,7 @@ pub(crate) async fn route(app: Arc<App>, request: Request<Incoming>) -> Response
     }
 }
 
-/// Whether the function can take another call: by its own word, where `ready_path` says how to ask.
+/// Whether the function can take another call: by its own word, where `ready_path` says how to ask; and how many it has.
 ///
 /// That is no call: it takes no place, and is not counted.
 async fn ready(app: &App, request: Request<Incoming>) -> Response {
@@ -43,12 +46,15 @@ async fn ready(app: &App, request: Request<Incoming>) -> Response {
         app.function.is_ready(),
         app.places.is_full(),
     );
-    match &app.config.ready_path {
+    let mut answer = match &app.config.ready_path {
         Some(path) if answer.status() == StatusCode::OK => {
             app.function.call(app, asking(path, request)).await
         }
         _ => answer,
-    }
+    };
+    let calls = HeaderValue::from(app.metrics.in_flight());
+    answer.headers_mut().insert(IN_FLIGHT, calls);
+    answer
 }
 
 /// The question that the function gets: the probe's headers, nothing else of it.

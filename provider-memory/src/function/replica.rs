@@ -10,9 +10,9 @@ use faas_provider::Endpoint;
 use reqwest::StatusCode;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_util::sync::CancellationToken;
 
 use super::LogBook;
+use super::duty::{Duty, Orders};
 use super::launch::{self, Launch};
 use super::runner::Tools;
 use super::running::{Entered, Running};
@@ -30,12 +30,15 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
 /// How long a replica is left alone once calls are no longer routed to it: those that were on their way to it arrive
 /// before it closes its connections, on which they would be lost. A gateway elsewhere hears of it in this time.
-const ROUTING_GRACE: Duration = Duration::from_millis(250);
+pub(super) const ROUTING_GRACE: Duration = Duration::from_millis(250);
 /// What the watchdog may take beyond its drain before it is killed.
 const DRAIN_MARGIN: Duration = Duration::from_secs(3);
 
 /// Where a watchdog keeps its lock file and large bodies.
 const TMPDIR: &str = "TMPDIR";
+
+/// Names and values.
+pub(super) type Secrets = Vec<(String, Vec<u8>)>;
 
 /// What happened to a replica.
 #[derive(Debug)]
@@ -49,14 +52,16 @@ pub(super) enum Event {
 }
 
 /// A replica whose watchdog runs.
-struct Started {
-    replica: sandbox::Replica,
-    address: SocketAddr,
+pub(super) struct Started {
+    pub(super) replica: sandbox::Replica,
+    pub(super) address: SocketAddr,
+    /// As they were when it started.
+    pub(super) secrets: Secrets,
     _entered: Entered,
     _scratch: scratch::Directory,
 }
 
-/// Runs one replica from start to end. Ends early, with a drain, when `stop` is cancelled.
+/// Runs one replica from start to end. Ends early, with a drain, when it is told to leave.
 pub(super) struct Replica {
     pub(super) number: u64,
     pub(super) id: String,
@@ -65,7 +70,7 @@ pub(super) struct Replica {
     pub(super) tools: Arc<Tools>,
     pub(super) log: Arc<LogBook>,
     pub(super) running: Running,
-    pub(super) stop: CancellationToken,
+    pub(super) orders: Orders,
     pub(super) events: mpsc::UnboundedSender<(u64, Event)>,
 }
 
@@ -90,9 +95,10 @@ impl Replica {
         // Two functions of one name, in two namespaces or one draining after the other was deployed, number their replicas
         // alike; cgroups and directories must not collide.
         let id = format!("{}-{:x}", self.id, fastrand::u64(..));
+        let secrets = self.secrets()?;
         let mut spec = self
             .launch
-            .spec(id, self.secrets()?)
+            .spec(id, secrets.clone())
             .map_err(|error| error.to_string())?;
         let scratch = self.scratch(&mut spec)?;
         let replica = self
@@ -105,12 +111,13 @@ impl Replica {
             _entered: self.running.enter(replica.pid()),
             replica,
             address,
+            secrets,
             _scratch: scratch,
         })
     }
 
     /// The secrets as they are now.
-    fn secrets(&self) -> Result<Vec<(String, Vec<u8>)>, String> {
+    pub(super) fn secrets(&self) -> Result<Secrets, String> {
         let value = |name: &String| {
             let ledger = &self.tools.ledger;
             let value = ledger.read(|records| records.secret(&self.namespace, name).cloned());
@@ -138,13 +145,8 @@ impl Replica {
     }
 
     /// Stays with a started replica until it has ended; gives the reason.
-    async fn attend(&self, started: Started) -> String {
-        let Started {
-            mut replica,
-            address,
-            _entered,
-            _scratch,
-        } = started;
+    async fn attend(&self, mut started: Started) -> String {
+        let replica = &mut started.replica;
         let (stdout, stderr) = (replica.take_stdout(), replica.take_stderr());
         let log = Arc::clone(&self.log);
         let id = self.id.clone();
@@ -161,22 +163,35 @@ impl Replica {
             };
             tokio::join!(copy(stdout), errors(stderr));
         });
-        let exit = tokio::select! {
-            exit = replica.wait() => Some(exit),
-            () = self.stop.cancelled() => None,
-            never = self.probe(address) => match never {},
-            never = self.watch_memory(&replica) => match never {},
-        };
-        let reason = match exit {
-            Some(exit) => self.reason(exit),
-            None => {
-                self.drain(&replica).await;
-                String::new()
-            }
+        let reason = tokio::select! {
+            reason = self.follow_orders(&started) => reason,
+            never = self.watch_memory(&started.replica) => match never {},
         };
         // The last words, unless somebody outside of the sandbox holds the pipe.
         let _ = timeout(Duration::from_secs(1), reading).await;
         reason
+    }
+
+    /// Serves and rests as it is told, until it has ended; gives the reason.
+    async fn follow_orders(&self, started: &Started) -> String {
+        let replica = &started.replica;
+        loop {
+            let exit = match self.orders.duty() {
+                Duty::Serve => tokio::select! {
+                    exit = replica.wait() => Some(exit),
+                    () = self.orders.other_than(Duty::Serve) => None,
+                    never = self.probe(started.address) => match never {},
+                },
+                Duty::Rest => self.rest(started).await,
+                Duty::Leave => {
+                    self.drain(replica).await;
+                    return String::new();
+                }
+            };
+            if let Some(exit) = exit {
+                return self.reason(exit);
+            }
+        }
     }
 
     fn reason(&self, exit: Exit) -> String {
@@ -192,11 +207,7 @@ impl Replica {
     async fn drain(&self, replica: &sandbox::Replica) {
         let _ = timeout(ROUTING_GRACE, replica.wait()).await;
         replica.terminate();
-        let own = self
-            .launch
-            .variable("write_timeout")
-            .and_then(|text| duration::parse(text).ok());
-        let limit = own.unwrap_or(DEFAULT_DRAIN) + DRAIN_MARGIN;
+        let limit = self.drain_limit();
         if timeout(limit, replica.wait()).await.is_err() {
             self.log.write(
                 &self.id,
@@ -210,13 +221,26 @@ impl Replica {
         }
     }
 
+    /// How long calls in flight have to end.
+    pub(super) fn drain_limit(&self) -> Duration {
+        let own = self
+            .launch
+            .variable("write_timeout")
+            .and_then(|text| duration::parse(text).ok());
+        own.unwrap_or(DEFAULT_DRAIN) + DRAIN_MARGIN
+    }
+
+    pub(super) fn ready_url(&self, address: SocketAddr) -> String {
+        format!("http://{address}{}", self.tools.ready_path)
+    }
+
     /// Asks the replica whether it is ready, as long as it lives, and tells every change.
     async fn probe(&self, address: SocketAddr) -> std::convert::Infallible {
         let endpoint = address
             .to_string()
             .parse()
             .map(|authority| Upstream::new(self.id.clone(), authority));
-        let url = format!("http://{address}{}", self.tools.ready_path);
+        let url = self.ready_url(address);
         let mut pause = FIRST_PROBE;
         let mut ready = false;
         loop {

@@ -12,7 +12,9 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::LogBook;
+use super::duty::{Duty, Orders};
 use super::launch::{Launch, replica_id};
+use super::paused::Paused;
 use super::replica::{BackOff, Event, Replica};
 use super::running::Running;
 use super::scratch::Scratch;
@@ -36,6 +38,8 @@ pub(crate) struct Tools {
     pub(crate) address: IpAddr,
     /// Gives replicas a temporary directory where the sandbox does not.
     pub(crate) scratch: Scratch,
+    /// Which replicas are kept while their functions have none.
+    pub(crate) paused: Paused,
 }
 
 /// What is wished of a function.
@@ -190,12 +194,16 @@ struct Held {
     generation: u64,
     endpoint: Option<Endpoint>,
     ready_since: Option<Instant>,
-    stop: CancellationToken,
+    orders: Orders,
 }
 
 impl Held {
     fn draining(&self) -> bool {
-        self.stop.is_cancelled()
+        self.orders.duty() == Duty::Leave
+    }
+
+    fn resting(&self) -> bool {
+        self.orders.duty() == Duty::Rest
     }
 }
 
@@ -242,7 +250,7 @@ impl Actor {
             }
         }
         for replica in self.replicas.values() {
-            replica.stop.cancel();
+            replica.orders.leave();
         }
         while !self.replicas.is_empty() {
             let Some((number, event)) = happened.recv().await else {
@@ -252,41 +260,61 @@ impl Actor {
         }
     }
 
-    /// Starts and drains what the wish says, and publishes what takes calls.
+    /// Starts and drains what the wish says, keeps what it may, and publishes what takes calls.
     fn reconcile(&mut self, wish: &Wish) {
-        let serving = self.replicas.iter().filter(|(_, held)| !held.draining());
-        let slots: Vec<Slot> = serving
-            .map(|(number, held)| Slot {
-                number: *number,
-                generation: held.generation,
-                ready: held.endpoint.is_some(),
-            })
-            .collect();
         let plan = plan(
-            &slots,
+            &self.slots(),
             wish.generation,
             usize::try_from(wish.replicas).unwrap_or(usize::MAX),
+            self.tools.paused.keeps(&wish.labels),
         );
-        let draining: Vec<CancellationToken> = plan
-            .drain
-            .iter()
-            .filter_map(|number| Some(self.replicas.get(number)?.stop.clone()))
-            .collect();
+        let orders = |number: &u64| Some(self.replicas.get(number)?.orders.clone());
+        let draining: Vec<Orders> = plan.drain.iter().filter_map(orders).collect();
+        let resting = plan.rest.as_ref().and_then(orders);
         // Routing ends before the replica hears of it.
-        self.publish(wish, &plan.drain);
-        for stop in draining {
-            stop.cancel();
+        let leaving: Vec<u64> = plan.drain.iter().copied().chain(plan.rest).collect();
+        self.publish(wish, &leaving);
+        for orders in draining {
+            orders.leave();
         }
+        if let Some(orders) = resting
+            && orders.rest()
+        {
+            self.tools.paused.enter(&orders);
+        }
+        let lost = plan.serve.is_some_and(|number| !self.serve_again(number));
         if self.back_off.until().is_none() {
-            for _ in 0..plan.start {
+            for _ in 0..plan.start + usize::from(lost) {
                 self.start_replica(wish);
             }
         }
     }
 
+    fn slots(&self) -> Vec<Slot> {
+        let serving = self.replicas.iter().filter(|(_, held)| !held.draining());
+        let slot = |(number, held): (&u64, &Held)| Slot {
+            number: *number,
+            generation: held.generation,
+            ready: held.endpoint.is_some(),
+            resting: held.resting(),
+        };
+        serving.map(slot).collect()
+    }
+
+    /// Whether a replica that rests will serve: it may have been dismissed a moment ago.
+    fn serve_again(&mut self, number: u64) -> bool {
+        let Some(held) = self.replicas.get_mut(&number) else {
+            return false;
+        };
+        // It says anew when it is ready.
+        held.endpoint = None;
+        held.orders.serve()
+    }
+
     fn publish(&self, wish: &Wish, leaving: &[u64]) {
-        let takes_calls =
-            |(number, held): &(&u64, &Held)| !held.draining() && !leaving.contains(number);
+        let takes_calls = |(number, held): &(&u64, &Held)| {
+            held.orders.duty() == Duty::Serve && !leaving.contains(number)
+        };
         let endpoints: Vec<Endpoint> = self
             .replicas
             .iter()
@@ -301,7 +329,7 @@ impl Actor {
     fn start_replica(&mut self, wish: &Wish) {
         let number = self.next_number;
         self.next_number += 1;
-        let stop = CancellationToken::new();
+        let orders = Orders::default();
         let replica = Replica {
             number,
             id: replica_id(&self.name, number),
@@ -310,7 +338,7 @@ impl Actor {
             tools: Arc::clone(&self.tools),
             log: Arc::clone(&self.log),
             running: self.running.clone(),
-            stop: stop.clone(),
+            orders: orders.clone(),
             events: self.events.clone(),
         };
         self.replicas.insert(
@@ -319,7 +347,7 @@ impl Actor {
                 generation: wish.generation,
                 endpoint: None,
                 ready_since: None,
-                stop,
+                orders,
             },
         );
         tokio::spawn(replica.run());
@@ -336,12 +364,16 @@ impl Actor {
             }
             Event::NotReady => held.endpoint = None,
             Event::Ended(reason) => {
-                if !held.draining() {
+                if held.orders.duty() == Duty::Serve {
                     self.back_off
                         .failed(held.ready_since.map(|since| since.elapsed()));
+                }
+                if !held.draining() {
                     tracing::warn!(function = %self.name, replica = number, reason, "a replica ended unasked");
                     self.log.write(&replica_id(&self.name, number), reason);
                 }
+                // It takes no place among those that rest.
+                held.orders.leave();
                 self.replicas.remove(&number);
             }
         }

@@ -69,8 +69,23 @@ impl Replica {
 
     /// SIGTERM to the program, not to what it started. Without effect on one that has ended.
     pub fn terminate(&self) {
-        let sent = wire::frame(&Order::Terminate)
-            .and_then(|frame| io::Write::write_all(&mut &self.lifeline, &frame));
+        self.order(Order::Terminate);
+    }
+
+    /// Stops every process where it is; they keep their memory and take no time. SIGSTOP, because a cgroup is not to be had
+    /// everywhere.
+    pub fn pause(&self) {
+        self.order(Order::Pause);
+    }
+
+    /// Continues them.
+    pub fn resume(&self) {
+        self.order(Order::Resume);
+    }
+
+    fn order(&self, order: Order) {
+        let sent =
+            wire::frame(&order).and_then(|frame| io::Write::write_all(&mut &self.lifeline, &frame));
         drop(sent);
     }
 

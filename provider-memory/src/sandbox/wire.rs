@@ -79,6 +79,10 @@ pub(super) struct ReadOnlyDir {
 pub(super) enum Order {
     /// SIGTERM to the program.
     Terminate,
+    /// Stop every process, the inner one not included.
+    Pause,
+    /// Continue them.
+    Resume,
 }
 
 /// From either process inside to the provider.

@@ -9,6 +9,7 @@ mod functions;
 mod limits;
 mod logs;
 mod namespaces;
+mod paused;
 mod plain;
 mod processes;
 mod programs;

@@ -50,6 +50,12 @@ pub(crate) fn marked(marker: &str) -> Vec<i32> {
     pids().filter(has).collect()
 }
 
+/// What each of them does: `T` is stopped.
+pub(crate) fn states(marker: &str) -> Vec<char> {
+    let all = marked(marker).into_iter().filter_map(stat);
+    all.map(|stat| stat.state).collect()
+}
+
 /// Those of them that run a program or script of this name.
 pub(crate) fn running(marker: &str, program: &str) -> usize {
     let runs = |pid: &&i32| {

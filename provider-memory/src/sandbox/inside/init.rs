@@ -18,8 +18,12 @@ use nix::unistd::Pid;
 
 use super::words::{During, Words};
 use super::{FAILED, MISUSED, control, network, privileges, root};
-use crate::sandbox::processes;
+use crate::sandbox::processes::{self, Table};
 use crate::sandbox::wire::{self, Inside, Order, Report};
+
+/// The first process of a pid namespace, and to it all others there: kill(2).
+const FIRST: Pid = Pid::from_raw(1);
+const EVERYBODY: Pid = Pid::from_raw(-1);
 
 /// The life of the inner process as pid 1.
 pub(super) fn run() -> ExitCode {
@@ -57,7 +61,7 @@ pub(super) fn live(control: &UnixStream) -> Result<ExitCode, Words> {
     privileges::spare_from_oom_killer();
     control::report(control, &Report::Started { shared_proc });
     drop(inside);
-    let ended = watch(control, &signals, program).during("watching the program")?;
+    let ended = watch(control, &signals, program, own_pids).during("watching the program")?;
     if let Some(status) = ended.and_then(raw_status) {
         control::report(control, &Report::Ended(status));
     }
@@ -115,6 +119,7 @@ fn watch(
     control: &UnixStream,
     signals: &SignalFd,
     program: Pid,
+    own_pids: bool,
 ) -> Result<Option<WaitStatus>, Errno> {
     loop {
         // Before waiting: a SIGCHLD from while the mask was clear is lost.
@@ -141,8 +146,30 @@ fn watch(
                 Ok(Order::Terminate) => {
                     let _ = kill(program, Signal::SIGTERM);
                 }
+                Ok(Order::Pause) => stop_all(own_pids),
+                Ok(Order::Resume) => continue_all(own_pids),
                 Err(_) => return Ok(None),
             }
+        }
+    }
+}
+
+/// Stops everything but this process. Pid 1 of a namespace reaches all of it at once; nothing there can fork meanwhile.
+fn stop_all(own_pids: bool) {
+    if own_pids && Pid::this() == FIRST {
+        let _ = kill(EVERYBODY, Signal::SIGSTOP);
+    } else {
+        processes::stop_descendants(Pid::this());
+    }
+}
+
+/// Continues what was stopped.
+fn continue_all(own_pids: bool) {
+    if own_pids && Pid::this() == FIRST {
+        let _ = kill(EVERYBODY, Signal::SIGCONT);
+    } else {
+        for pid in Table::read().descendants(Pid::this()) {
+            let _ = kill(pid, Signal::SIGCONT);
         }
     }
 }
