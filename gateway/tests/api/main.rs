@@ -26,3 +26,4 @@ mod shutdown;
 mod streaming;
 mod support;
 mod system;
+mod zero;

@@ -21,7 +21,7 @@ pub(crate) async fn quick(
     TestGateway::with(config).await.once_ready().await
 }
 
-fn labelled(replicas: u64, labels: Value) -> Deployed {
+pub(crate) fn labelled(replicas: u64, labels: Value) -> Deployed {
     Deployed {
         labels,
         ..Deployed::with(replicas)
@@ -29,7 +29,7 @@ fn labelled(replicas: u64, labels: Value) -> Deployed {
 }
 
 /// The numbers of replicas that a fake was asked for, in order.
-fn asked(fake: &Fake) -> Vec<u64> {
+pub(crate) fn asked(fake: &Fake) -> Vec<u64> {
     let body = |text: &str| serde_json::from_str::<Value>(text).unwrap()["replicas"].clone();
     let seen = fake.seen(SCALE);
     seen.iter()
