@@ -20,3 +20,4 @@ mod settings;
 mod soak;
 mod support;
 mod updates;
+mod zero;

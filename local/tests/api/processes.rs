@@ -57,6 +57,14 @@ pub(crate) fn zombies(pid: i32) -> Vec<i32> {
     below.filter(dead).collect()
 }
 
+/// What everything below a process does: `T` is stopped.
+pub(crate) fn states(pid: i32) -> Vec<char> {
+    let below = below(pid).into_iter();
+    below
+        .filter_map(|process| Some(stat(process.pid)?.state))
+        .collect()
+}
+
 /// How many of them run a program or script of this name.
 pub(crate) fn running(marker: &str, program: &str) -> usize {
     that_run(marker, program).len()
