@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeZone, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
@@ -16,6 +16,10 @@ use crate::decision::{Decision, Reason};
 
 /// Most windows of a function.
 const MOST_WINDOWS: usize = 32;
+
+/// From this year on, all that there is on some day of the calendar is there once more before croner gives up, in the year 5000,
+/// and it gives up soon.
+const LATE: i32 = 4970;
 
 /// Windows in time, each with a minimum.
 #[derive(Clone, PartialEq)]
@@ -89,8 +93,8 @@ impl Window {
             .parse(pattern)
             .ok()?;
         // One that never begins, such as the 30th of February, would be looked for through all times.
-        let begins = pattern.find_next_occurrence(&DateTime::<Utc>::UNIX_EPOCH, true);
-        begins.ok()?;
+        let late = Utc.with_ymd_and_hms(LATE, 1, 1, 0, 0, 0).single()?;
+        pattern.find_next_occurrence(&late, true).ok()?;
         Some(Self {
             replicas: whole(replicas.trim()).filter(|replicas| *replicas > 0)?,
             begins: pattern,
