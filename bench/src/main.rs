@@ -1,5 +1,6 @@
 //! Measures the platform from outside: real processes, real sockets. `bench/run` builds what it needs and starts it.
 
+mod cold;
 mod later;
 mod load;
 mod local;
@@ -29,6 +30,8 @@ struct Arguments {
 enum What {
     /// faas-local: from its start to its first answer, its resident memory, from a deploy's 202 to the first answer.
     Local,
+    /// Cold starts through faas-local, and of paused replicas.
+    Cold,
     /// Asynchronous calls: stored, made, waiting.
     Later,
     /// The same on NATS: storing beside its client alone, and a gateway and a queue-worker of their own.
@@ -47,8 +50,12 @@ enum What {
         #[arg(long, default_value_t = 1_000_000)]
         calls: u64,
     },
-    /// provider-swarm: deploying, scaling, two hundred functions. Needs the engine and images that `bench/run` sees to.
-    Swarm,
+    /// provider-swarm: deploying, scaling, cold starts, two hundred functions. Needs the engine and images that `bench/run` sees to.
+    Swarm {
+        /// Cold starts only.
+        #[arg(long)]
+        cold: bool,
+    },
     /// The function of `http`, in a process of its own.
     #[command(hide = true)]
     Upstream {
@@ -73,11 +80,12 @@ fn main() -> anyhow::Result<()> {
 
 async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.what {
+        What::Cold => cold::measure(&arguments.programs).await,
         What::Later => later::measure(&arguments.programs).await,
         What::Nats => nats::measure(&arguments.programs).await,
         What::Local => local::measure(&arguments.programs).await,
         What::Stream { mebibytes } => stream::measure(&arguments.programs, mebibytes).await,
-        What::Swarm => swarm::measure().await,
+        What::Swarm { cold } => swarm::measure(cold).await,
         What::Http { watchdog, calls } => proxy::measure(&watchdog, calls).await,
         What::Upstream { port } => upstream::serve(port),
         What::Provider { echo } => stream::provider(&echo).await,

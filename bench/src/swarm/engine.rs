@@ -41,8 +41,17 @@ fn time(value: &Value) -> anyhow::Result<OffsetDateTime> {
 
 /// When the engine took a service.
 pub(super) fn created(service: &str) -> anyhow::Result<OffsetDateTime> {
+    service_time(service, "CreatedAt")
+}
+
+/// When the engine took its last change.
+pub(super) fn updated(service: &str) -> anyhow::Result<OffsetDateTime> {
+    service_time(service, "UpdatedAt")
+}
+
+fn service_time(service: &str, which: &str) -> anyhow::Result<OffsetDateTime> {
     let found = inspect(&format!("--type service {service}"))?;
-    time(&found.first().context("no such service")?["CreatedAt"])
+    time(&found.first().context("no such service")?[which])
 }
 
 /// The tasks of a service that run.

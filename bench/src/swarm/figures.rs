@@ -11,12 +11,13 @@ use time::OffsetDateTime;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::engine::{created, running, stats};
+use super::engine::{created, running, stats, updated};
 use super::platform::Platform;
 use crate::local::println_line;
 use crate::process::spread;
 
 const DEPLOYS: usize = 11;
+const COLD_STARTS: usize = 25;
 const SCALINGS: usize = 3;
 const REPLICAS: usize = 10;
 const CALLERS: usize = 4;
@@ -48,6 +49,28 @@ pub(super) async fn deploys(platform: &Platform) -> anyhow::Result<()> {
     println_line(&spread("deployment to the first call's 200", whole));
     println_line(&spread("of that, outside of the engine", ours));
     Ok(())
+}
+
+/// From a call of a function at zero to its answer, and what of it was not between the engine's taking the change and the
+/// engine's saying that the task runs.
+pub(super) async fn cold(platform: &Platform) -> anyhow::Result<()> {
+    platform.deploy("cold", "cat").await?;
+    platform.call("cold").await?;
+    let (mut whole, mut ours) = (Vec::new(), Vec::new());
+    for _ in 0..COLD_STARTS {
+        platform.scale("cold", 0).await?;
+        until(async || matches!(running("cold"), Ok(tasks) if tasks.is_empty())).await?;
+        let began = Instant::now();
+        platform.call("cold").await?;
+        let took = began.elapsed();
+        let since = running("cold")?.first().map(|task| task.since);
+        let engine = since.unwrap_or(OffsetDateTime::UNIX_EPOCH) - updated("cold")?;
+        whole.push(took);
+        ours.push(took.saturating_sub(Duration::try_from(engine)?));
+    }
+    println_line(&spread("cold start, image present", whole));
+    println_line(&spread("of that, outside of the engine", ours));
+    platform.delete("cold").await
 }
 
 type FirstSeen = Arc<Mutex<HashMap<String, OffsetDateTime>>>;
