@@ -164,7 +164,8 @@ async fn a_call_that_goes_on_keeps_its_function_awake() {
     until("sleep", async || asked(&fake) == [0]).await;
 }
 
-/// Calls come just when the function may sleep, again and again: each is answered, whoever was first.
+/// Calls come just when the function may sleep, again and again: each is answered, whoever was first, and whether its replica
+/// ends or is paused.
 #[tokio::test]
 async fn calls_at_the_moment_of_falling_asleep_are_all_answered() {
     let memory = Memory::start().await;
@@ -172,26 +173,30 @@ async fn calls_at_the_moment_of_falling_asleep_are_all_answered() {
         config.autoscaler_tick = Duration::from_millis(100);
     })
     .await;
-    let labels = json!({
-        "com.openfaas.scale.zero": "true",
-        "com.openfaas.scale.zero-duration": "200ms",
-    });
-    gateway
-        .deploy_as(json!({"service": "f", "image": "none", "envProcess": "cat", "labels": labels}))
-        .await;
-    for round in 0..60_u64 {
-        tokio::time::sleep(Duration::from_millis(195 + round * 7 % 130)).await;
-        let answer = gateway.post("/function/f", "here").await;
-        assert_eq!(
-            (answer.status, answer.text.as_str()),
-            (200, "here"),
-            "in round {round}"
-        );
+    for pauses in ["false", "true"] {
+        let labels = json!({
+            "com.openfaas.scale.zero": "true",
+            "com.openfaas.scale.zero-duration": "200ms",
+            "com.openfaas.scale.zero-pause": pauses,
+        });
+        let name = format!("pauses-{pauses}");
+        let function =
+            json!({"service": name, "image": "none", "envProcess": "cat", "labels": labels});
+        gateway.deploy_as(function).await;
+        for round in 0..60_u64 {
+            tokio::time::sleep(Duration::from_millis(195 + round * 7 % 130)).await;
+            let answer = gateway.post(&format!("/function/{name}"), "here").await;
+            assert_eq!(
+                (answer.status, answer.text.as_str()),
+                (200, "here"),
+                "in round {round}"
+            );
+        }
+        let name = format!("{name}.openfaas-fn");
+        let labels = [("function_name", name.as_str()), ("reason", "idle")];
+        let slept = gateway.sample("gateway_autoscaler_decisions_total", &labels);
+        assert!(slept.await > Some(5.0), "it has hardly slept");
     }
-    let name = ("function_name", "f.openfaas-fn");
-    let labels = [name, ("reason", "idle")];
-    let slept = gateway.sample("gateway_autoscaler_decisions_total", &labels);
-    assert!(slept.await > Some(5.0), "it has hardly slept");
 }
 
 /// The provider is asked to take the last replica away, and has not done it yet: the call goes to none that may end under it.

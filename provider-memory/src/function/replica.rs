@@ -83,7 +83,7 @@ impl Replica {
         self.tell(Event::Ended(ended));
     }
 
-    fn tell(&self, event: Event) {
+    pub(super) fn tell(&self, event: Event) {
         // Nobody listens any more once the function is gone.
         let _ = self.events.send((self.number, event));
     }

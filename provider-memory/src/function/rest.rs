@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::arrivals;
 use super::duty::Duty;
-use super::replica::{ROUTING_GRACE, Replica, Started};
+use super::replica::{Event, ROUTING_GRACE, Replica, Started};
 use crate::sandbox::Exit;
 
 /// In which the watchdog says how many calls are in flight.
@@ -27,6 +27,8 @@ impl Replica {
         // Its secrets are those of its start, and a new replica would have the present ones.
         if self.secrets().ok().as_ref() != Some(&started.secrets) {
             self.orders.leave();
+            // So that the other one is started now, not when this one has ended.
+            self.tell(Event::NotReady);
         }
         None
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::{TEXT, Watchdog, program};
+use crate::support::{TEXT, Watchdog, program, wait_until};
 
 #[test]
 fn health_is_told_row_61() {
@@ -41,6 +41,24 @@ fn readiness_is_told_row_63() {
     watchdog.get("/_/ready").is(200, "");
     watchdog.call("POST", "/_/ready", &[], b"").is(405, "");
     watchdog.call("HEAD", "/_/ready", &[], b"").is(405, "");
+}
+
+/// Ours: provider-memory stops a watchdog only while it has no call.
+#[test]
+fn readiness_tells_how_many_calls_are_in_flight() {
+    let watchdog = Watchdog::start("sleep 60");
+    let tells = |calls: &str| {
+        let answer = watchdog.get("/_/ready");
+        answer.header("X-In-Flight") == Some(calls)
+    };
+    assert!(tells("0"));
+    let mut callers = [watchdog.connect(), watchdog.connect()];
+    for caller in &mut callers {
+        caller.send("POST", "/", &[], b"");
+    }
+    wait_until("both are counted", || tells("2"));
+    drop(callers);
+    wait_until("they are gone", || tells("0"));
 }
 
 /// Differs on purpose: health was 503 for ever without the lock file that one had asked not to have.
