@@ -12,7 +12,7 @@ use http::StatusCode;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::Policy;
+use super::{Company, Policy};
 use crate::Config;
 use crate::endpoints::Endpoints;
 use crate::error::{Error, in_words};
@@ -32,6 +32,8 @@ pub(crate) struct FromZero {
     metrics: Arc<Metrics>,
     provider: Client,
     endpoints: Arc<dyn Endpoints>,
+    /// The other gateways, where there may be any.
+    company: Option<Arc<Company>>,
     enabled: bool,
     limit: Option<Duration>,
     queue: usize,
@@ -56,12 +58,14 @@ impl FromZero {
         metrics: Arc<Metrics>,
         provider: Client,
         endpoints: Arc<dyn Endpoints>,
+        company: Option<Arc<Company>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             policy,
             metrics,
             provider,
             endpoints,
+            company,
             enabled: config.scale_from_zero,
             limit: env::limit(config.scale_from_zero_timeout),
             queue: config.scale_from_zero_queue,
@@ -175,6 +179,8 @@ impl FromZero {
     /// Scales the function up, and up again if somebody takes it back to zero while calls wait. Ends when that fails,
     /// with the reason.
     async fn keep_up(&self, name: &FunctionName, waking: &Waking) -> String {
+        // The others hear of the first call at once.
+        self.calls(name).await;
         loop {
             if let Err(reason) = self.scale_up(name).await {
                 return reason;
@@ -213,10 +219,30 @@ impl FromZero {
     async fn gather(&self, name: &FunctionName, waking: &Waking) {
         sleep_until(waking.began + GATHERING).await;
         if !waking.gathered.swap(true, Ordering::AcqRel) {
-            let meter = self.metrics.meter(name);
-            let calls = meter.map_or(0, |meter| meter.now().calls);
+            let calls = self.calls(name).await;
             self.scale_for(name, calls).await;
         }
+    }
+
+    /// Calls that there are, at the other gateways too. They are told of ours.
+    async fn calls(&self, name: &FunctionName) -> u64 {
+        let meter = self.metrics.meter(name);
+        let calls = meter.map_or(0, |meter| meter.now().calls);
+        let Some(company) = &self.company else {
+            return calls;
+        };
+        company.tell_of_calls(name, calls).await;
+        calls + company.calls(name)
+    }
+
+    /// The replicas that the function has: what another gateway has just asked for the table may not show yet.
+    async fn replicas(&self, name: &FunctionName) -> u64 {
+        let shown = self.entry(name).replicas;
+        if self.company.is_none() {
+            return shown;
+        }
+        let asked = self.provider.status(name).await;
+        asked.map_or(shown, |status| status.replicas.max(shown))
     }
 
     /// Asks for as many replicas as so many calls need, where it is known how many one takes.
@@ -230,7 +256,8 @@ impl FromZero {
         };
         let wanted = (calls as f64 / each).ceil() as u64;
         let replicas = wanted.min(settings.limits.max);
-        if replicas <= entry.replicas.max(settings.limits.min) {
+        let fewest = settings.limits.min;
+        if replicas <= entry.replicas.max(fewest) || replicas <= self.replicas(name).await {
             return;
         }
         match self.provider.scale(name, replicas).await {
@@ -256,13 +283,13 @@ impl FromZero {
     }
 
     async fn scale_up(&self, name: &FunctionName) -> Result<(), String> {
-        let entry = self.entry(name);
-        if entry.replicas > 0 {
-            return Ok(());
-        }
-        let min = self.settings(&entry).limits.min;
+        let min = self.settings(&self.entry(name)).limits.min;
         let mut pause = PAUSE;
         for attempt in 1..=ATTEMPTS {
+            // Never fewer than somebody else has asked for.
+            if self.replicas(name).await > 0 {
+                return Ok(());
+            }
             match self.provider.scale(name, min).await {
                 Ok(()) => {
                     tracing::info!(function = %name, replicas = min, "scaling from zero");

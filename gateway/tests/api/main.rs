@@ -19,9 +19,13 @@ mod logs;
 mod methods;
 mod metrics;
 mod names;
+mod nats;
 mod restarts;
 mod scaling;
 mod shutdown;
 mod streaming;
 mod support;
 mod system;
+
+// Where what is shared with other suites looks for it.
+use support::patience;

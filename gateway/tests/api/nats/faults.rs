@@ -1,0 +1,154 @@
+//! Gateways that die, stand still, are cut off, or have no NATS at all.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use serde_json::json;
+
+use super::gateways::{Process, are_asked_for, asked, labelled, leader_of, leads, told};
+use super::proxy::Proxy;
+use super::server::Server;
+use crate::support::{Deployed, Fake, Scale, soon, until};
+
+fn one_each(replicas: u64, down_window: &str) -> Deployed {
+    labelled(
+        replicas,
+        json!({
+            "com.openfaas.scale.type": "capacity",
+            "com.openfaas.scale.target": "1",
+            "com.openfaas.scale.target-proportion": "1",
+            "com.openfaas.scale.max": "9",
+            "com.openfaas.scale.down.window": down_window,
+        }),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_leader_functions_wake_and_within_twelve_seconds_there_is_one() {
+    let (nats, fake) = (Server::start().await, Fake::start().await);
+    fake.on_scale(Scale::Cold);
+    fake.deploy("f", Deployed::with(0));
+    let a = Process::start("a", &fake, nats.address).await;
+    let b = Process::start("b", &fake, nats.address).await;
+    let (mut leader, others) = leader_of([a, b]).await;
+    let other = &others[0];
+    leader.kill().await;
+    let killed = Instant::now();
+    assert_eq!(other.get("/function/f").await.status, 200);
+    let woken = killed.elapsed();
+    assert!(!other.leads().await);
+    assert_eq!(told(&asked(&fake)), [(other.who, 1)]);
+    leads(other).await;
+    let took = killed.elapsed();
+    println!("woken after {woken:?}, another leader after {took:?}");
+    assert!(woken < Duration::from_secs(3), "{woken:?}");
+    assert!(took < Duration::from_secs(13), "{took:?}");
+}
+
+/// What is taken away and put to sleep as soon as somebody decides stays as long as NATS is away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_nats_each_gateway_gives_what_its_own_calls_need_and_takes_nothing_away() {
+    const AWAY: Duration = Duration::from_secs(14);
+    let (mut nats, fake) = (Server::start().await, Fake::start().await);
+    fake.deploy("f", one_each(1, "1s"));
+    let a = Process::start("a", &fake, nats.address).await;
+    let b = Process::start("b", &fake, nats.address).await;
+    let (leader, others) = leader_of([a, b]).await;
+    let other = &others[0];
+    let calls = other.calls("/function/f/hold", 3);
+    are_asked_for(&fake, 3).await;
+    nats.kill();
+    let killed = Instant::now();
+    fake.replica.stage.let_go(3);
+    soon("the answers", calls.join_all()).await;
+    let zero = json!({"com.openfaas.scale.zero": "true", "com.openfaas.scale.zero-duration": "1s"});
+    fake.deploy("g", labelled(1, zero));
+    tokio::time::sleep(AWAY.saturating_sub(killed.elapsed())).await;
+    assert!(!leader.leads().await && !other.leads().await);
+    assert_eq!(asked(&fake).last().unwrap().replicas, 3);
+    assert!(fake.seen("POST /system/scale-function/g").is_empty());
+    let calls = leader.calls("/function/f/hold", 5);
+    are_asked_for(&fake, 5).await;
+    fake.replica.stage.let_go(5);
+    soon("the answers", calls.join_all()).await;
+    assert_eq!(told(&asked(&fake)).last(), Some(&(leader.who, 5)));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(asked(&fake).last().unwrap().replicas, 5);
+
+    nats.begin().await;
+    are_asked_for(&fake, 1).await;
+    until("g to sleep", async || {
+        !fake.seen("POST /system/scale-function/g").is_empty()
+    })
+    .await;
+    println!("{:?}", told(&asked(&fake)));
+}
+
+/// A leader whose way to NATS is cut: it has stopped deciding before the other one begins, and follows when it is back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_cut_off_has_stopped_before_another_begins() {
+    let (nats, fake) = (Server::start().await, Fake::start().await);
+    fake.deploy("f", one_each(1, "5m"));
+    let way = Proxy::before(nats.address).await;
+    let cut = Process::start("cut", &fake, way.address).await;
+    leads(&cut).await;
+    let other = Process::start("other", &fake, nats.address).await;
+    let calls = other.calls("/function/f/hold", 3);
+    are_asked_for(&fake, 3).await;
+    way.close();
+    let closed = Instant::now();
+    let mut stopped = None;
+    let mut began = None;
+    until("another leader", async || {
+        if stopped.is_none() && !cut.leads().await {
+            stopped = Some(closed.elapsed());
+        }
+        if other.leads().await {
+            began = Some(closed.elapsed());
+        }
+        assert!(began.is_none() || stopped.is_some(), "both lead");
+        began.is_some()
+    })
+    .await;
+    println!("cut off, stopped after {stopped:?}, another began after {began:?}");
+    let more = other.calls("/function/f/hold", 2);
+    are_asked_for(&fake, 5).await;
+    way.open();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(!cut.leads().await && other.leads().await);
+    let all = asked(&fake);
+    println!("{:?}", told(&all));
+    let (before, after): (Vec<_>, Vec<_>) = all.iter().partition(|asked| asked.at < closed);
+    assert!(before.iter().all(|asked| asked.by == "cut"), "{all:?}");
+    assert!(after.iter().all(|asked| asked.by == "other"), "{all:?}");
+    fake.replica.stage.let_go(5);
+    soon("the answers", async {
+        (calls.join_all().await, more.join_all().await)
+    })
+    .await;
+}
+
+/// It does not know that its time has passed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_stood_still_follows_when_it_goes_on() {
+    let (nats, fake) = (Server::start().await, Fake::start().await);
+    fake.deploy("f", one_each(1, "1s"));
+    let a = Process::start("a", &fake, nats.address).await;
+    let b = Process::start("b", &fake, nats.address).await;
+    let (still, others) = leader_of([a, b]).await;
+    let other = &others[0];
+    still.signal(Signal::SIGSTOP);
+    let took = leads(other).await;
+    println!("another leads {took:?} after it stood still");
+    let calls = other.calls("/function/f/hold", 4);
+    are_asked_for(&fake, 4).await;
+    still.signal(Signal::SIGCONT);
+    // By what it has seen itself it would take three of the four away.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(!still.leads().await && other.leads().await);
+    let all = asked(&fake);
+    assert!(all.iter().all(|asked| asked.by == other.who), "{all:?}");
+    assert_eq!(all.last().unwrap().replicas, 4, "{all:?}");
+    fake.replica.stage.let_go(4);
+    soon("the answers", calls.join_all()).await;
+}
