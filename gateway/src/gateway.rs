@@ -21,7 +21,7 @@ use crate::error::{Error, StartError};
 use crate::metrics::Metrics;
 use crate::provider::{Limits, ProviderLink};
 use crate::queues::{self, OnNats};
-use crate::scaling::{Company, FromZero, Policy, Scaler};
+use crate::scaling::{Company, FromZero, Policy, Raiser, Scaler};
 use crate::{Config, routes};
 
 /// Where the gateway listens.
@@ -168,6 +168,7 @@ impl Gateway {
             Metrics::new(series).map_err(|error| StartError::Setting(error.to_string()))?;
         let metrics = Arc::new(metrics);
         let policy = Policy::of(&config).map_err(StartError::Setting)?;
+        let raiser = Raiser::new(client.clone(), Arc::clone(&endpoints), company.clone());
         let scaler = Scaler::new(
             policy.clone(),
             client.clone(),
@@ -175,6 +176,7 @@ impl Gateway {
             Arc::clone(&metrics),
             queue.clone(),
             company.clone(),
+            Arc::clone(&raiser),
         );
         let scaler = scaler.map_err(|error| StartError::Setting(error.to_string()))?;
         let app = Arc::new(Shared {
@@ -190,7 +192,7 @@ impl Gateway {
                 &config,
                 policy,
                 Arc::clone(&metrics),
-                client.clone(),
+                raiser,
                 Arc::clone(&endpoints),
                 company,
             ),

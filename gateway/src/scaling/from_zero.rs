@@ -6,16 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use faas_http::{duration, env};
-use faas_provider::{Client, EndpointTable, FunctionEndpoints, FunctionName, client};
+use faas_provider::{EndpointTable, FunctionEndpoints, FunctionName};
 use faas_scaling::settings::{Kind, Settings};
-use http::StatusCode;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::{Company, Policy};
+use super::{Company, Policy, Raiser};
 use crate::Config;
 use crate::endpoints::Endpoints;
-use crate::error::{Error, in_words};
+use crate::error::Error;
 use crate::metrics::Metrics;
 
 /// How often the provider is asked while a function wakes, where its table does not say so by itself.
@@ -30,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct FromZero {
     policy: Policy,
     metrics: Arc<Metrics>,
-    provider: Client,
+    raiser: Arc<Raiser>,
     endpoints: Arc<dyn Endpoints>,
     /// The other gateways, where there may be any.
     company: Option<Arc<Company>>,
@@ -56,14 +55,14 @@ impl FromZero {
         config: &Config,
         policy: Policy,
         metrics: Arc<Metrics>,
-        provider: Client,
+        raiser: Arc<Raiser>,
         endpoints: Arc<dyn Endpoints>,
         company: Option<Arc<Company>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             policy,
             metrics,
-            provider,
+            raiser,
             endpoints,
             company,
             enabled: config.scale_from_zero,
@@ -235,16 +234,6 @@ impl FromZero {
         calls + company.calls(name)
     }
 
-    /// The replicas that the function has: what another gateway has just asked for the table may not show yet.
-    async fn replicas(&self, name: &FunctionName) -> u64 {
-        let shown = self.entry(name).replicas;
-        if self.company.is_none() {
-            return shown;
-        }
-        let asked = self.provider.status(name).await;
-        asked.map_or(shown, |status| status.replicas.max(shown))
-    }
-
     /// Asks for as many replicas as so many calls need, where it is known how many one takes.
     async fn scale_for(&self, name: &FunctionName, calls: u64) {
         let entry = self.entry(name);
@@ -256,17 +245,16 @@ impl FromZero {
         };
         let wanted = (calls as f64 / each).ceil() as u64;
         let replicas = wanted.min(settings.limits.max);
-        let fewest = settings.limits.min;
-        if replicas <= entry.replicas.max(fewest) || replicas <= self.replicas(name).await {
+        if replicas <= entry.replicas.max(settings.limits.min) {
             return;
         }
-        match self.provider.scale(name, replicas).await {
+        match self.raiser.raise(name, replicas).await {
             Ok(()) => {
                 tracing::info!(function = %name, replicas, calls, "scaling from zero for all who wait");
             }
             // It wakes all the same, with fewer.
-            Err(error) => {
-                tracing::warn!(function = %name, replicas, %error, "not scaled any further");
+            Err(refusal) => {
+                tracing::warn!(function = %name, replicas, reason = refusal.words, "not scaled any further");
             }
         }
     }
@@ -287,36 +275,25 @@ impl FromZero {
         let mut pause = PAUSE;
         for attempt in 1..=ATTEMPTS {
             // Never fewer than somebody else has asked for.
-            if self.replicas(name).await > 0 {
+            if self.entry(name).replicas > 0 {
                 return Ok(());
             }
-            match self.provider.scale(name, min).await {
+            match self.raiser.raise(name, min).await {
                 Ok(()) => {
                     tracing::info!(function = %name, replicas = min, "scaling from zero");
                     return Ok(());
                 }
-                Err(error) if attempt == ATTEMPTS || is_final(&error) => {
-                    return Err(in_words(&error));
+                Err(refusal) if attempt == ATTEMPTS || refusal.is_final => {
+                    return Err(refusal.words);
                 }
-                Err(error) => {
-                    tracing::debug!(function = %name, %error, "a scale request failed; asking again");
+                Err(refusal) => {
+                    tracing::debug!(function = %name, reason = refusal.words, "a scale request failed; asking again");
                 }
             }
             sleep(pause).await;
             pause *= 2;
         }
         Ok(())
-    }
-}
-
-/// Whether the provider will say the same if it is asked again. A conflict (409) passes.
-fn is_final(error: &client::Error) -> bool {
-    match error {
-        client::Error::NotFound => true,
-        client::Error::Refused { status, .. } => {
-            status.is_client_error() && *status != StatusCode::CONFLICT
-        }
-        client::Error::Transport(_) => false,
     }
 }
 

@@ -18,6 +18,7 @@ use super::Autoscaler;
 use super::company::Company;
 use super::meter::{Falling, Meter};
 use super::policy::Policy;
+use super::raise::Raiser;
 use super::scaled::{Scaled, Seen};
 use super::series::Series;
 use super::together::Held;
@@ -41,6 +42,7 @@ pub(crate) struct Scaler {
     queue: Option<Arc<dyn Queue>>,
     /// The other gateways, where there may be any.
     pub(super) company: Option<Arc<Company>>,
+    pub(super) raiser: Arc<Raiser>,
     series: Series,
     pub(super) began: Instant,
     functions: Mutex<HashMap<FunctionName, Scaled>>,
@@ -68,6 +70,7 @@ impl Scaler {
         metrics: Arc<Metrics>,
         queue: Option<Arc<dyn Queue>>,
         company: Option<Arc<Company>>,
+        raiser: Arc<Raiser>,
     ) -> prometheus::Result<Arc<Self>> {
         let began = company.as_ref().map(|company| company.began());
         Ok(Arc::new(Self {
@@ -77,6 +80,7 @@ impl Scaler {
             metrics,
             queue,
             company,
+            raiser,
             series: Series::new()?,
             began: began.unwrap_or_else(Instant::now),
             functions: Mutex::default(),

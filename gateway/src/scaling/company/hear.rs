@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Company;
-use super::words::{ALL, Alert, Fall, Named, Rise, Stats, parts};
+use super::words::{ALL, Alert, Fall, Named, Raise, Raised, Rise, Stats, parts};
 use crate::scaling::{Autoscaler, Scaler};
 
 /// Until it is tried again to listen.
@@ -51,7 +51,7 @@ impl Scaler {
     }
 
     /// What is no word that we know, or makes no sense, is passed over.
-    async fn hear(self: &Arc<Self>, company: &Company, word: Message) {
+    async fn hear(self: &Arc<Self>, company: &Arc<Company>, word: Message) {
         let Some((kind, gateway)) = parts(&word.subject) else {
             return;
         };
@@ -70,6 +70,10 @@ impl Scaler {
                 if let Some(to) = word.reply {
                     company.answer(to, &agrees).await;
                 }
+            }
+            // The provider may take its time.
+            ("raise", true) => {
+                tokio::spawn(Arc::clone(self).raise_for(Arc::clone(company), word));
             }
             ("why", true) => {
                 let why = self.told_why(&word);
@@ -125,6 +129,24 @@ impl Scaler {
                 drop(held);
             });
         }
+    }
+
+    async fn raise_for(self: Arc<Self>, company: Arc<Company>, word: Message) {
+        let (Some(raise), Some(to)) = (read::<Raise>(&word), word.reply) else {
+            return;
+        };
+        let Some(name) = known(&self.table(), &raise.function).filter(|_| self.leads()) else {
+            return;
+        };
+        company.answer(to.clone(), &true).await;
+        let done = match self.raiser.raise_here(&name, raise.replicas).await {
+            Ok(()) => Raised::default(),
+            Err(refusal) => Raised {
+                failure: Some(refusal.words),
+                is_final: refusal.is_final,
+            },
+        };
+        company.answer(to, &done).await;
     }
 
     fn told_why(&self, word: &Message) -> Option<Value> {

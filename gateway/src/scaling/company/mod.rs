@@ -4,6 +4,7 @@ mod bucket;
 mod hear;
 mod hold;
 mod lead;
+mod raise;
 mod words;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -128,6 +128,25 @@ pub(super) struct Rise {
     pub(super) sleeps: bool,
 }
 
+/// `raise`: asks the gateway that decides to see to so many replicas at least. It answers twice: when it begins, with whatever,
+/// and with what came of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Raise {
+    pub(super) function: String,
+    pub(super) replicas: u64,
+}
+
+/// What came of it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Raised {
+    #[serde(default)]
+    pub(super) failure: Option<String>,
+    /// Whether the same would be said again.
+    #[serde(default)]
+    pub(super) is_final: bool,
+}
+
 /// `why`: what was decided about a function.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Named {

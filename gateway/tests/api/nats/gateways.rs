@@ -151,8 +151,8 @@ impl Process {
 }
 
 /// The one that leads, as soon as there is one, and the others.
-pub(super) async fn leader_of<const N: usize>(gateways: [Process; N]) -> (Process, Vec<Process>) {
-    let mut gateways = Vec::from(gateways);
+pub(super) async fn leader_of(gateways: impl Into<Vec<Process>>) -> (Process, Vec<Process>) {
+    let mut gateways = gateways.into();
     let mut leads = None;
     until("a leader", async || {
         for (at, gateway) in gateways.iter().enumerate() {

@@ -1,12 +1,51 @@
-//! To zero, which all gateways have to agree to.
+//! To zero, which all gateways have to agree to, and from zero, which any of them begins.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::gateways::{Process, are_asked_for, asked, labelled, leader_of};
+use super::gateways::{Process, are_asked_for, asked, labelled, leader_of, told};
 use super::server::Server;
-use crate::support::Fake;
+use crate::support::{Fake, Scale, soon};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_calls_at_three_gateways_wake_a_function_once() {
+    const EACH: [usize; 3] = [334, 333, 333];
+    let (nats, fake) = (Server::start().await, Fake::start().await);
+    fake.on_scale(Scale::Cold);
+    fake.deploy("f", labelled(0, json!({"com.openfaas.max_inflight": "10"})));
+    let mut gateways = Vec::new();
+    for who in ["a", "b", "c"] {
+        gateways.push(Process::start(who, &fake, nats.address).await);
+    }
+    let (leader, others) = leader_of(gateways).await;
+    let gateways: Vec<_> = [leader].into_iter().chain(others).collect();
+    let began = Instant::now();
+    let calls = gateways.iter().zip(EACH);
+    let calls: Vec<_> = calls
+        .map(|(gateway, count)| gateway.calls("/function/f/takes/100", count))
+        .collect();
+    let mut answered = 0;
+    for calls in calls {
+        for answer in soon("the answers", calls.join_all()).await {
+            assert_eq!(answer.status, 200, "{answer:?}");
+            answered += 1;
+        }
+    }
+    let all = asked(&fake);
+    println!(
+        "{answered} answered in {:?}; asked for {:?}",
+        began.elapsed(),
+        told(&all)
+    );
+    assert_eq!(answered, 1000);
+    // Two for each gateway, and all by the one that decides.
+    assert!(all.len() <= 2 * gateways.len(), "{all:?}");
+    assert!(all.iter().all(|asked| asked.by == all[0].by), "{all:?}");
+    assert!(all.is_sorted_by_key(|asked| asked.replicas), "{all:?}");
+    // How many were there when it was looked depends on the machine.
+    assert!(all.last().unwrap().replicas > 1, "{all:?}");
+}
 
 /// Calls come at a gateway that does not decide, just when the function may sleep, again and again: it never does so while one
 /// of them is answered.
