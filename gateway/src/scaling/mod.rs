@@ -6,6 +6,7 @@ mod cpu;
 mod from_zero;
 mod meter;
 mod policy;
+mod queued;
 mod raise;
 mod scaled;
 mod scaler;

@@ -28,8 +28,6 @@ use crate::metrics::Metrics;
 
 /// Longest wait for the table to show that a function sleeps, once the provider has said so.
 const TABLE_LAG: Duration = Duration::from_secs(5);
-/// Longest wait for the queue to say what it holds. What it does not say is not known.
-const QUEUE_LIMIT: Duration = Duration::from_secs(1);
 /// How long other gateways are told of a function that is not called any more: what they did not hear they hear again.
 const TOLD: Duration = Duration::from_secs(10);
 
@@ -39,7 +37,7 @@ pub(crate) struct Scaler {
     pub(super) client: Client,
     endpoints: Arc<dyn Endpoints>,
     pub(super) metrics: Arc<Metrics>,
-    queue: Option<Arc<dyn Queue>>,
+    pub(super) queue: Option<Arc<dyn Queue>>,
     /// The other gateways, where there may be any.
     pub(super) company: Option<Arc<Company>>,
     pub(super) raiser: Arc<Raiser>,
@@ -51,15 +49,15 @@ pub(crate) struct Scaler {
 }
 
 /// A number of replicas that the provider is to be asked for.
-struct Order {
-    name: FunctionName,
-    from: u64,
-    to: u64,
-    reason: Reason,
+pub(super) struct Order {
+    pub(super) name: FunctionName,
+    pub(super) from: u64,
+    pub(super) to: u64,
+    pub(super) reason: Reason,
     /// Held until the function sleeps, where it is to.
-    falling: Option<Falling>,
+    pub(super) falling: Option<Falling>,
     /// How long it has to have been idle, where it is to sleep.
-    idle: Duration,
+    pub(super) idle: Duration,
 }
 
 impl Scaler {
@@ -210,7 +208,7 @@ impl Scaler {
     }
 
     /// The state of a function, brought up to what the table shows.
-    fn current<'a>(
+    pub(super) fn current<'a>(
         &self,
         functions: &'a mut HashMap<FunctionName, Scaled>,
         name: &FunctionName,
@@ -263,7 +261,7 @@ impl Scaler {
     }
 
     /// Asks the provider, and sees to it that calls see what came of it.
-    async fn follow(self: Arc<Self>, order: Order) {
+    pub(super) async fn follow(self: Arc<Self>, order: Order) {
         let Order {
             name,
             from,
@@ -310,7 +308,7 @@ impl Scaler {
     }
 
     /// Does not ask the provider after all.
-    fn withdraw(&self, name: &FunctionName) {
+    pub(super) fn withdraw(&self, name: &FunctionName) {
         if let Some(scaled) = self.functions().get_mut(name) {
             scaled.withdraw();
         }
@@ -376,16 +374,6 @@ impl Scaler {
         if let Some(scaled) = self.functions().get_mut(name) {
             scaled.alerted(self.now(), replicas);
         }
-    }
-
-    /// Asynchronous calls of each function that are not through; none where the queue does not say.
-    async fn queued(&self) -> Option<HashMap<String, u64>> {
-        let Some(queue) = &self.queue else {
-            return Some(HashMap::new());
-        };
-        let depths = timeout(QUEUE_LIMIT, queue.depths()).await.ok()?.ok()?;
-        let all = |depth: faas_queue::Depth| (depth.function, depth.waiting + depth.running);
-        Some(depths.into_iter().map(all).collect())
     }
 
     /// What is measured of a function's calls, from now on if it had none.
