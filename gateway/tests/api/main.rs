@@ -1,5 +1,10 @@
 //! The gateway over real sockets: in front of provider-memory with real functions, and of providers played by hand.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
 
 mod alerts;
 mod async_answers;

@@ -5,23 +5,10 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use super::gateways::{Process, are_asked_for, asked, labelled, leader_of, leads, told};
+use super::gateways::{Process, are_asked_for, asked, labelled, leader_of, leads, one_each, told};
 use super::proxy::Proxy;
 use super::server::Server;
 use crate::support::{Deployed, Fake, Scale, soon, until};
-
-fn one_each(replicas: u64, down_window: &str) -> Deployed {
-    labelled(
-        replicas,
-        json!({
-            "com.openfaas.scale.type": "capacity",
-            "com.openfaas.scale.target": "1",
-            "com.openfaas.scale.target-proportion": "1",
-            "com.openfaas.scale.max": "9",
-            "com.openfaas.scale.down.window": down_window,
-        }),
-    )
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_leader_functions_wake_and_within_twelve_seconds_there_is_one() {
@@ -87,45 +74,116 @@ async fn without_nats_each_gateway_gives_what_its_own_calls_need_and_takes_nothi
 /// A leader whose way to NATS is cut: it has stopped deciding before the other one begins, and follows when it is back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_is_cut_off_has_stopped_before_another_begins() {
-    let (nats, fake) = (Server::start().await, Fake::start().await);
-    fake.deploy("f", one_each(1, "5m"));
-    let way = Proxy::before(nats.address).await;
-    let cut = Process::start("cut", &fake, way.address).await;
-    leads(&cut).await;
-    let other = Process::start("other", &fake, nats.address).await;
-    let calls = other.calls("/function/f/hold", 3);
-    are_asked_for(&fake, 3).await;
-    way.close();
-    let closed = Instant::now();
-    let mut stopped = None;
-    let mut began = None;
-    until("another leader", async || {
-        if stopped.is_none() && !cut.leads().await {
-            stopped = Some(closed.elapsed());
-        }
-        if other.leads().await {
-            began = Some(closed.elapsed());
-        }
-        assert!(began.is_none() || stopped.is_some(), "both lead");
-        began.is_some()
-    })
-    .await;
-    println!("cut off, stopped after {stopped:?}, another began after {began:?}");
-    let more = other.calls("/function/f/hold", 2);
-    are_asked_for(&fake, 5).await;
-    way.open();
+    let parted = Parted::by(Proxy::close).await;
+    parted.way.open();
     tokio::time::sleep(Duration::from_secs(4)).await;
-    assert!(!cut.leads().await && other.leads().await);
-    let all = asked(&fake);
-    println!("{:?}", told(&all));
-    let (before, after): (Vec<_>, Vec<_>) = all.iter().partition(|asked| asked.at < closed);
-    assert!(before.iter().all(|asked| asked.by == "cut"), "{all:?}");
-    assert!(after.iter().all(|asked| asked.by == "other"), "{all:?}");
-    fake.replica.stage.let_go(5);
-    soon("the answers", async {
-        (calls.join_all().await, more.join_all().await)
-    })
-    .await;
+    assert!(!parted.cut.leads().await && parted.other.leads().await);
+    parted.decided_one_after_the_other();
+}
+
+/// Its connection looks well, and nothing that it says arrives any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_nobody_hears_has_stopped_before_another_begins() {
+    let parted = Parted::by(|way| way.swallow("openfaas.scale.stats")).await;
+    parted.decided_one_after_the_other();
+}
+
+/// A leader that was cut off, and the other one, which leads since.
+struct Parted {
+    _nats: Server,
+    fake: Fake,
+    way: Proxy,
+    cut: Process,
+    other: Process,
+    at: Instant,
+}
+
+impl Parted {
+    /// Checks on the way that never both lead.
+    async fn by(part: impl FnOnce(&Proxy)) -> Self {
+        let (nats, fake) = (Server::start().await, Fake::start().await);
+        fake.deploy("f", one_each(1, "5m"));
+        let way = Proxy::before(nats.address).await;
+        let cut = Process::start("cut", &fake, way.address).await;
+        leads(&cut).await;
+        let other = Process::start("other", &fake, nats.address).await;
+        let calls = other.calls("/function/f/hold", 3);
+        are_asked_for(&fake, 3).await;
+        part(&way);
+        let at = Instant::now();
+        let (mut stopped, mut began) = (None, None);
+        until("another leader", async || {
+            if stopped.is_none() && !cut.leads().await {
+                stopped = Some(at.elapsed());
+            }
+            if other.leads().await {
+                began = Some(at.elapsed());
+            }
+            assert!(began.is_none() || stopped.is_some(), "both lead");
+            began.is_some()
+        })
+        .await;
+        println!("cut off, stopped after {stopped:?}, another began after {began:?}");
+        let more = other.calls("/function/f/hold", 2);
+        are_asked_for(&fake, 5).await;
+        fake.replica.stage.let_go(5);
+        soon("the answers", async {
+            (calls.join_all().await, more.join_all().await)
+        })
+        .await;
+        Self {
+            _nats: nats,
+            fake,
+            way,
+            cut,
+            other,
+            at,
+        }
+    }
+
+    fn decided_one_after_the_other(&self) {
+        let all = asked(&self.fake);
+        println!("{:?}", told(&all));
+        let (before, after): (Vec<_>, Vec<_>) = all.iter().partition(|asked| asked.at < self.at);
+        assert!(before.iter().all(|asked| asked.by == "cut"), "{all:?}");
+        assert!(after.iter().all(|asked| asked.by == "other"), "{all:?}");
+    }
+}
+
+/// Whoever is at the same NATS can say anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn words_that_make_no_sense_are_passed_over() {
+    let (nats, fake) = (Server::start().await, Fake::start().await);
+    fake.deploy("f", one_each(1, "1s"));
+    let gateway = Process::start("a", &fake, nats.address).await;
+    leads(&gateway).await;
+    let id = gateway.why().await["gateway"].as_str().unwrap().to_owned();
+    let speaker = async_nats::connect(nats.at()).await.unwrap();
+    let forged = r#"{"functions": {"f.openfaas-fn": {"calls": -1}, "nobody": {"calls": 1}}}"#;
+    for kind in [
+        "stats", "bye", "rise", "alert", "fall", "why", "raise", "moon",
+    ] {
+        for (to, text) in [
+            (id.as_str(), "garbage"),
+            (id.as_str(), "{}"),
+            (id.as_str(), "null"),
+            ("x.y.z", "[]"),
+            ("stranger", forged),
+        ] {
+            let subject = format!("openfaas.scale.{kind}.{to}");
+            speaker.publish(subject.clone(), text.into()).await.unwrap();
+            let reply = speaker.new_inbox();
+            let asked = speaker.publish_with_reply(subject, reply, text.into());
+            asked.await.unwrap();
+        }
+    }
+    speaker.flush().await.unwrap();
+    let calls = gateway.calls("/function/f/hold", 3);
+    are_asked_for(&fake, 3).await;
+    fake.replica.stage.let_go(3);
+    soon("the answers", calls.join_all()).await;
+    are_asked_for(&fake, 1).await;
+    assert!(gateway.leads().await);
 }
 
 /// It does not know that its time has passed.

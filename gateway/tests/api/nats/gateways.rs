@@ -108,6 +108,12 @@ impl Process {
         Answer::to(request).await.status
     }
 
+    /// Puts a call into the queue.
+    pub(super) async fn later(&self) -> u16 {
+        let request = self.http.post(self.url("/async-function/f"));
+        Answer::to(request.body("x")).await.status
+    }
+
     pub(super) async fn alert(&self, status: &str) -> u16 {
         let labels = json!({"function_name": "f.openfaas-fn"});
         let body = json!({"alerts": [{"status": status, "labels": labels}]});
@@ -183,6 +189,20 @@ pub(super) fn labelled(replicas: u64, labels: Value) -> Deployed {
         labels,
         ..Deployed::with(replicas)
     }
+}
+
+/// A function that gets a replica for each call at a time.
+pub(super) fn one_each(replicas: u64, down_window: &str) -> Deployed {
+    labelled(
+        replicas,
+        json!({
+            "com.openfaas.scale.type": "capacity",
+            "com.openfaas.scale.target": "1",
+            "com.openfaas.scale.target-proportion": "1",
+            "com.openfaas.scale.max": "9",
+            "com.openfaas.scale.down.window": down_window,
+        }),
+    )
 }
 
 /// A request for replicas of `f`: who asked for how many, and when.

@@ -2,31 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
-use super::gateways::{Process, are_asked_for, asked, labelled, leader_of, leads, told};
+use super::gateways::{Process, are_asked_for, asked, leader_of, leads, one_each, told};
 use super::server::Server;
 use crate::support::{Fake, soon, until};
-
-/// A function that gets a replica for each call at a time.
-fn one_each() -> crate::support::Deployed {
-    labelled(
-        1,
-        json!({
-            "com.openfaas.scale.type": "capacity",
-            "com.openfaas.scale.target": "1",
-            "com.openfaas.scale.target-proportion": "1",
-            "com.openfaas.scale.max": "9",
-            "com.openfaas.scale.down.window": "3s",
-        }),
-    )
-}
 
 /// The show of two gateways on one NATS.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_is_killed_is_followed_by_another_and_their_decisions_never_conflict() {
     let (nats, fake) = (Server::start().await, Fake::start().await);
-    fake.deploy("f", one_each());
+    fake.deploy("f", one_each(1, "3s"));
     let a = Process::start("a", &fake, nats.address).await;
     let b = Process::start("b", &fake, nats.address).await;
     let (mut leader, mut others) = leader_of([a, b]).await;
@@ -67,7 +51,7 @@ async fn a_leader_that_is_killed_is_followed_by_another_and_their_decisions_neve
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_stops_hands_over_at_once() {
     let (nats, fake) = (Server::start().await, Fake::start().await);
-    fake.deploy("f", one_each());
+    fake.deploy("f", one_each(1, "3s"));
     let a = Process::start("a", &fake, nats.address).await;
     let b = Process::start("b", &fake, nats.address).await;
     let (mut leader, others) = leader_of([a, b]).await;
@@ -80,7 +64,7 @@ async fn a_leader_that_stops_hands_over_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn why_alerts_and_conditions_are_the_same_at_every_gateway() {
     let (nats, fake) = (Server::start().await, Fake::start().await);
-    fake.deploy("f", one_each());
+    fake.deploy("f", one_each(1, "3s"));
     let a = Process::start("a", &fake, nats.address).await;
     let b = Process::start("b", &fake, nats.address).await;
     let (leader, mut others) = leader_of([a, b]).await;
