@@ -20,8 +20,9 @@ use crate::endpoints::{Endpoints, Watched};
 use crate::error::{Error, StartError};
 use crate::metrics::Metrics;
 use crate::provider::{Limits, ProviderLink};
-use crate::scaling::{FromZero, Policy, Scaler};
-use crate::{Config, queues, routes};
+use crate::queues::{self, OnNats};
+use crate::scaling::{Company, FromZero, Policy, Raiser, Scaler};
+use crate::{Config, routes};
 
 /// Where the gateway listens.
 #[derive(Clone, Copy, Debug)]
@@ -113,14 +114,16 @@ impl Gateway {
             &config.function_namespace,
         );
         let series = Registry::new();
+        let OnNats { queue, client } = queues::connect(&config, &series).await?;
+        let company = client.map(|client| Company::at(client, config.nats_stream_replicas));
         let parts = Parts {
             endpoints: Arc::new(endpoints),
             credentials: credentials.clone(),
             provider_credentials: credentials,
-            queue: queues::connect(&config, &series).await?,
+            queue,
             series: vec![series],
         };
-        Self::bind_with(config, addresses, parts).await
+        Self::of(config, addresses, parts, company).await
     }
 
     /// Takes both ports, with what the caller gives: for programs that hold gateway and provider in one process.
@@ -131,6 +134,15 @@ impl Gateway {
         config: Config,
         addresses: Addresses,
         parts: Parts,
+    ) -> Result<Self, StartError> {
+        Self::of(config, addresses, parts, None).await
+    }
+
+    async fn of(
+        config: Config,
+        addresses: Addresses,
+        parts: Parts,
+        company: Option<Arc<Company>>,
     ) -> Result<Self, StartError> {
         let Parts {
             endpoints,
@@ -156,12 +168,15 @@ impl Gateway {
             Metrics::new(series).map_err(|error| StartError::Setting(error.to_string()))?;
         let metrics = Arc::new(metrics);
         let policy = Policy::of(&config).map_err(StartError::Setting)?;
+        let raiser = Raiser::new(client.clone(), Arc::clone(&endpoints), company.clone());
         let scaler = Scaler::new(
             policy.clone(),
             client.clone(),
             Arc::clone(&endpoints),
             Arc::clone(&metrics),
             queue.clone(),
+            company.clone(),
+            Arc::clone(&raiser),
         );
         let scaler = scaler.map_err(|error| StartError::Setting(error.to_string()))?;
         let app = Arc::new(Shared {
@@ -177,8 +192,9 @@ impl Gateway {
                 &config,
                 policy,
                 Arc::clone(&metrics),
-                client.clone(),
+                raiser,
                 Arc::clone(&endpoints),
+                company,
             ),
             metrics,
             credentials: credentials.clone(),
@@ -240,10 +256,14 @@ impl Gateway {
         };
         let metrics = self.metrics.run(drained.cancelled());
         let following = drained.run_until_cancelled(follow_table(Arc::clone(&self.app)));
-        // Who drains decides nothing more.
-        let scaling = Arc::clone(&self.app.scaler).run();
-        let scaling = self.app.stop.run_until_cancelled(scaling);
-        let (public, metrics, _, _) = tokio::join!(public, metrics, following, scaling);
+        // Who drains decides nothing more, and has calls that others have to know of.
+        let scaler = &self.app.scaler;
+        let scaling = Arc::clone(scaler).run(self.app.stop.clone());
+        let scaling = async {
+            drained.run_until_cancelled(scaling).await;
+            scaler.leave().await;
+        };
+        let (public, metrics, _, ()) = tokio::join!(public, metrics, following, scaling);
         public?;
         metrics?;
         Ok(())

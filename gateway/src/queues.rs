@@ -12,14 +12,18 @@ use prometheus::{IntCounter, Registry};
 use crate::Config;
 use crate::error::StartError;
 
+/// What there is on NATS: the queue of asynchronous calls, and a connection on which gateways can talk.
+#[derive(Default)]
+pub(crate) struct OnNats {
+    pub(crate) queue: Option<Arc<dyn Queue>>,
+    pub(crate) client: Option<async_nats::Client>,
+}
+
 /// Connects to every queue, where there are any, and registers what is counted of that with `series`. A server that is not
 /// there yet is waited for, while all else is served.
-pub(crate) async fn connect(
-    config: &Config,
-    series: &Registry,
-) -> Result<Option<Arc<dyn Queue>>, StartError> {
+pub(crate) async fn connect(config: &Config, series: &Registry) -> Result<OnNats, StartError> {
     let Some(settings) = config.nats().map_err(StartError::Setting)? else {
-        return Ok(None);
+        return Ok(OnNats::default());
     };
     let further = config.further_queues().map_err(StartError::Setting)?;
     let of = |queue| Settings {
@@ -33,7 +37,10 @@ pub(crate) async fn connect(
     queues.extend(try_join_all(further).await.map_err(wrong)?);
     let counted = Reconnects::of(queues.clone()).and_then(|it| series.register(Box::new(it)));
     counted.map_err(|error| StartError::Setting(error.to_string()))?;
-    Ok(as_one(queues))
+    Ok(OnNats {
+        client: queues.first().map(Nats::client),
+        queue: as_one(queues),
+    })
 }
 
 fn as_one(queues: Vec<Nats>) -> Option<Arc<dyn Queue>> {

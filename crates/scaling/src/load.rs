@@ -16,6 +16,18 @@ pub struct Second {
     pub succeeded: u64,
 }
 
+impl Second {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            arrivals: self.arrivals.saturating_add(other.arrivals),
+            concurrency: self.concurrency + other.concurrency,
+            succeeded: self.succeeded.saturating_add(other.succeeded),
+        }
+    }
+}
+
 /// The seconds up to now. Bounded: older ones than the last 300 are forgotten, and a function without calls takes no room.
 #[derive(Clone, Debug, Default)]
 pub struct Load {

@@ -80,7 +80,12 @@ async fn accepted(app: &App, request: Request, id: &CallId) -> Result<Accepted, 
         delay: wish.delay,
         idempotency,
     };
-    store(app, &**queue, new).await
+    let is_due = new.delay.is_zero();
+    let accepted = store(app, &**queue, new).await?;
+    if is_due && !accepted.duplicate && app.config.scale_from_zero {
+        app.scaler.called_later(&name);
+    }
+    Ok(accepted)
 }
 
 /// The function's annotations about calls like this one. A function that is known not to exist is an error; where nobody

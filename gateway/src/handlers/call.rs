@@ -53,6 +53,7 @@ async fn answer(app: &App, mut request: Request, id: &CallId) -> Result<Response
     let mut function = found.inspect_err(|error| app.metrics.unknown_function(error.code()))?;
     let mut watch = Watch::new(app, &name);
     if watch.counts.meter.is_falling() {
+        app.scaler.tell_of_calls(&name).await;
         watch.counts.meter.fallen().await;
         function = watch.refused_by(find(app, &name).await)?;
     }

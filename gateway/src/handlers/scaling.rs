@@ -46,14 +46,15 @@ pub(crate) async fn scale(
         return system::change(State(app), request).await;
     };
     let idle = app.scaler.if_idle(&name, Duration::from_secs(seconds));
-    let Some(falling) = idle.await else {
+    let Some(mut held) = idle.await else {
         return Err(Error::NotIdle(name));
     };
     let response = system::change(State(Arc::clone(&app)), request).await?;
     if response.status().is_success() {
+        held.sleeps();
         app.scaler.settles(&name).await;
     }
-    drop(falling);
+    drop(held);
     Ok(response)
 }
 
@@ -64,6 +65,6 @@ pub(crate) async fn why(
     Query(asked): Query<Asked>,
 ) -> Result<Json, Error> {
     let name = asked.name(&text, &app)?;
-    let why = app.scaler.why(&name);
+    let why = app.scaler.ask_why(&name).await;
     why.map(Json).ok_or(Error::NotFound(name))
 }

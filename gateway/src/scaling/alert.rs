@@ -73,7 +73,9 @@ async fn step(
     // The table may not show yet what was changed a moment ago.
     let status = provider.status(name).await?;
     let (current, limits) = (status.replicas, limits(&status));
-    let Some(replicas) = scaler.alert(name, firing, current, limits) else {
+    let replicas = scaler.alert(name, firing, current, limits);
+    scaler.tell_of_alert(name, firing, current).await;
+    let Some(replicas) = replicas else {
         return Ok(());
     };
     tracing::info!(function = %name, from = current, to = replicas, firing, "scaling by an alert");

@@ -6,16 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use faas_http::{duration, env};
-use faas_provider::{Client, EndpointTable, FunctionEndpoints, FunctionName, client};
+use faas_provider::{EndpointTable, FunctionEndpoints, FunctionName};
 use faas_scaling::settings::{Kind, Settings};
-use http::StatusCode;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::Policy;
+use super::{Company, Policy, Raiser};
 use crate::Config;
 use crate::endpoints::Endpoints;
-use crate::error::{Error, in_words};
+use crate::error::Error;
 use crate::metrics::Metrics;
 
 /// How often the provider is asked while a function wakes, where its table does not say so by itself.
@@ -30,8 +29,10 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct FromZero {
     policy: Policy,
     metrics: Arc<Metrics>,
-    provider: Client,
+    raiser: Arc<Raiser>,
     endpoints: Arc<dyn Endpoints>,
+    /// The other gateways, where there may be any.
+    company: Option<Arc<Company>>,
     enabled: bool,
     limit: Option<Duration>,
     queue: usize,
@@ -54,14 +55,16 @@ impl FromZero {
         config: &Config,
         policy: Policy,
         metrics: Arc<Metrics>,
-        provider: Client,
+        raiser: Arc<Raiser>,
         endpoints: Arc<dyn Endpoints>,
+        company: Option<Arc<Company>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             policy,
             metrics,
-            provider,
+            raiser,
             endpoints,
+            company,
             enabled: config.scale_from_zero,
             limit: env::limit(config.scale_from_zero_timeout),
             queue: config.scale_from_zero_queue,
@@ -175,6 +178,8 @@ impl FromZero {
     /// Scales the function up, and up again if somebody takes it back to zero while calls wait. Ends when that fails,
     /// with the reason.
     async fn keep_up(&self, name: &FunctionName, waking: &Waking) -> String {
+        // The others hear of the first call at once.
+        self.calls(name).await;
         loop {
             if let Err(reason) = self.scale_up(name).await {
                 return reason;
@@ -213,10 +218,20 @@ impl FromZero {
     async fn gather(&self, name: &FunctionName, waking: &Waking) {
         sleep_until(waking.began + GATHERING).await;
         if !waking.gathered.swap(true, Ordering::AcqRel) {
-            let meter = self.metrics.meter(name);
-            let calls = meter.map_or(0, |meter| meter.now().calls);
+            let calls = self.calls(name).await;
             self.scale_for(name, calls).await;
         }
+    }
+
+    /// Calls that there are, at the other gateways too. They are told of ours.
+    async fn calls(&self, name: &FunctionName) -> u64 {
+        let meter = self.metrics.meter(name);
+        let calls = meter.map_or(0, |meter| meter.now().calls);
+        let Some(company) = &self.company else {
+            return calls;
+        };
+        company.tell_of_calls(name, calls).await;
+        calls + company.calls(name)
     }
 
     /// Asks for as many replicas as so many calls need, where it is known how many one takes.
@@ -233,13 +248,13 @@ impl FromZero {
         if replicas <= entry.replicas.max(settings.limits.min) {
             return;
         }
-        match self.provider.scale(name, replicas).await {
+        match self.raiser.raise(name, replicas).await {
             Ok(()) => {
                 tracing::info!(function = %name, replicas, calls, "scaling from zero for all who wait");
             }
             // It wakes all the same, with fewer.
-            Err(error) => {
-                tracing::warn!(function = %name, replicas, %error, "not scaled any further");
+            Err(refusal) => {
+                tracing::warn!(function = %name, replicas, reason = refusal.words, "not scaled any further");
             }
         }
     }
@@ -256,40 +271,29 @@ impl FromZero {
     }
 
     async fn scale_up(&self, name: &FunctionName) -> Result<(), String> {
-        let entry = self.entry(name);
-        if entry.replicas > 0 {
-            return Ok(());
-        }
-        let min = self.settings(&entry).limits.min;
+        let min = self.settings(&self.entry(name)).limits.min;
         let mut pause = PAUSE;
         for attempt in 1..=ATTEMPTS {
-            match self.provider.scale(name, min).await {
+            // Never fewer than somebody else has asked for.
+            if self.entry(name).replicas > 0 {
+                return Ok(());
+            }
+            match self.raiser.raise(name, min).await {
                 Ok(()) => {
                     tracing::info!(function = %name, replicas = min, "scaling from zero");
                     return Ok(());
                 }
-                Err(error) if attempt == ATTEMPTS || is_final(&error) => {
-                    return Err(in_words(&error));
+                Err(refusal) if attempt == ATTEMPTS || refusal.is_final => {
+                    return Err(refusal.words);
                 }
-                Err(error) => {
-                    tracing::debug!(function = %name, %error, "a scale request failed; asking again");
+                Err(refusal) => {
+                    tracing::debug!(function = %name, reason = refusal.words, "a scale request failed; asking again");
                 }
             }
             sleep(pause).await;
             pause *= 2;
         }
         Ok(())
-    }
-}
-
-/// Whether the provider will say the same if it is asked again. A conflict (409) passes.
-fn is_final(error: &client::Error) -> bool {
-    match error {
-        client::Error::NotFound => true,
-        client::Error::Refused { status, .. } => {
-            status.is_client_error() && *status != StatusCode::CONFLICT
-        }
-        client::Error::Transport(_) => false,
     }
 }
 

@@ -324,6 +324,19 @@ impl Scaled {
         self.note(from, to, reason, failure);
     }
 
+    /// Notes that the provider is not asked after all.
+    pub(super) fn withdraw(&mut self) {
+        (self.asking, self.asked) = (false, None);
+    }
+
+    /// Begins to decide where another gateway did, or nobody: what is there counts as needed, and what was seen of the rule may
+    /// be long past.
+    pub(super) fn take_over(&mut self, now: Duration) {
+        let window = self.settings.down_window;
+        self.needs.remember(now, self.replicas, window);
+        self.rule = legacy::State::default();
+    }
+
     /// Notes that the function was seen asleep, though it may have been woken since.
     pub(super) fn slept(&mut self, now: Duration) {
         (self.replicas, self.changed, self.asked) = (0, now, None);

@@ -8,43 +8,56 @@ use faas_provider::{Client, EndpointTable, FunctionEndpoints, FunctionName};
 use faas_queue::Queue;
 use faas_scaling::alert::{self, Limits};
 use faas_scaling::decision::Reason;
+use faas_scaling::lease::Role;
+use faas_scaling::peers::Report;
 use prometheus::Registry;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::Autoscaler;
+use super::company::Company;
 use super::meter::{Falling, Meter};
 use super::policy::Policy;
+use super::raise::Raiser;
 use super::scaled::{Scaled, Seen, wall};
 use super::series::Series;
+use super::together::Held;
 use crate::endpoints::Endpoints;
 use crate::error::in_words;
 use crate::metrics::Metrics;
 
 /// Longest wait for the table to show that a function sleeps, once the provider has said so.
 const TABLE_LAG: Duration = Duration::from_secs(5);
-/// Longest wait for the queue to say what it holds. What it does not say is not known.
-const QUEUE_LIMIT: Duration = Duration::from_secs(1);
+/// How long other gateways are told of a function that is not called any more: what they did not hear they hear again.
+const TOLD: Duration = Duration::from_secs(10);
 
 /// Scales functions.
 pub(crate) struct Scaler {
     pub(super) policy: Policy,
     pub(super) client: Client,
     endpoints: Arc<dyn Endpoints>,
-    metrics: Arc<Metrics>,
-    queue: Option<Arc<dyn Queue>>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) queue: Option<Arc<dyn Queue>>,
+    /// The other gateways, where there may be any.
+    pub(super) company: Option<Arc<Company>>,
+    pub(super) raiser: Arc<Raiser>,
     series: Series,
-    began: Instant,
+    pub(super) began: Instant,
     functions: Mutex<HashMap<FunctionName, Scaled>>,
+    /// Whether this gateway decided for all when it last could.
+    pub(super) led: Mutex<bool>,
 }
 
 /// A number of replicas that the provider is to be asked for.
-struct Order {
-    name: FunctionName,
-    from: u64,
-    to: u64,
-    reason: Reason,
+pub(super) struct Order {
+    pub(super) name: FunctionName,
+    pub(super) from: u64,
+    pub(super) to: u64,
+    pub(super) reason: Reason,
     /// Held until the function sleeps, where it is to.
-    falling: Option<Falling>,
+    pub(super) falling: Option<Falling>,
+    /// How long it has to have been idle, where it is to sleep.
+    pub(super) idle: Duration,
 }
 
 impl Scaler {
@@ -54,16 +67,22 @@ impl Scaler {
         endpoints: Arc<dyn Endpoints>,
         metrics: Arc<Metrics>,
         queue: Option<Arc<dyn Queue>>,
+        company: Option<Arc<Company>>,
+        raiser: Arc<Raiser>,
     ) -> prometheus::Result<Arc<Self>> {
+        let began = company.as_ref().map(|company| company.began());
         Ok(Arc::new(Self {
             policy,
             client,
             endpoints,
             metrics,
             queue,
+            company,
+            raiser,
             series: Series::new()?,
-            began: Instant::now(),
+            began: began.unwrap_or_else(Instant::now),
             functions: Mutex::default(),
+            led: Mutex::default(),
         }))
     }
 
@@ -71,6 +90,7 @@ impl Scaler {
     pub(crate) fn series(&self) -> &Registry {
         let functions = self.functions();
         self.series.reset();
+        self.series.leads(self.leads());
         for (name, scaled) in functions.iter() {
             let meter = self.metrics.meter(name);
             let calls = meter.map(|meter| meter.now()).unwrap_or_default();
@@ -84,12 +104,18 @@ impl Scaler {
         self.series.cold_start(name, took.as_secs_f64());
     }
 
-    /// Ends never.
-    pub(crate) async fn run(self: Arc<Self>) {
-        tokio::join!(Arc::clone(&self).watch_calls(), self.watch_cpu());
+    /// Measures, and decides until `stop`. Ends never.
+    pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let watch_cpu = stop.run_until_cancelled(Arc::clone(&self).watch_cpu());
+        let keep_company = Arc::clone(&self).keep_company(stop.clone());
+        tokio::join!(
+            Arc::clone(&self).watch_calls(&stop),
+            watch_cpu,
+            keep_company
+        );
     }
 
-    async fn watch_calls(self: Arc<Self>) {
+    async fn watch_calls(self: Arc<Self>, stop: &CancellationToken) {
         let [mut second, mut tick] = [Duration::from_secs(1), self.policy.tick].map(|every| {
             let mut ticks = interval(every);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -99,23 +125,53 @@ impl Scaler {
             tokio::select! {
                 // A decision is about all of the second that has just ended.
                 biased;
-                _ = second.tick() => self.measure(),
-                _ = tick.tick() => self.decide().await,
+                _ = second.tick() => self.measure().await,
+                _ = tick.tick(), if !stop.is_cancelled() => self.decide().await,
             }
         }
     }
 
-    fn measure(&self) {
-        let mut functions = self.functions();
-        for (name, scaled) in functions.iter_mut() {
+    /// Takes what the last second brought, here and at the other gateways, and tells them of it.
+    async fn measure(&self) {
+        let Some(company) = &self.company else {
+            self.measure_own();
+            return;
+        };
+        let table = self.table();
+        company.look_around(|name| table.get(name).is_some());
+        let reports = self.measure_own();
+        company.tell(&reports).await;
+    }
+
+    /// What this gateway has measured, of functions that were called lately.
+    fn measure_own(&self) -> Vec<(FunctionName, Report)> {
+        let mut reports = Vec::new();
+        for (name, scaled) in self.functions().iter_mut() {
             let meter = self.metrics.meter(name);
-            scaled.push(meter.map(|meter| meter.second()).unwrap_or_default());
+            let second = meter.as_ref().map(|meter| meter.second());
+            let others = self.company.as_ref().map(|company| company.second(name));
+            let second = second.unwrap_or_default();
+            scaled.push(second.plus(others.unwrap_or_default()));
+            let now = meter.map(|meter| meter.now()).unwrap_or_default();
+            let idle = now.used.map(|used| used.elapsed());
+            if now.calls > 0 || idle.is_some_and(|idle| idle < TOLD) {
+                let report = Report {
+                    second: Some(second),
+                    calls: now.calls,
+                    idle,
+                };
+                reports.push((name.clone(), report));
+            }
         }
+        reports
     }
 
     async fn decide(self: &Arc<Self>) {
-        let table = self.endpoints.table().borrow().clone();
-        let queued = self.queued().await;
+        let table = self.table();
+        let queued = match self.role() {
+            Role::Follows => None,
+            _ => self.queued().await,
+        };
         for order in self.orders(&table, queued.as_ref()) {
             tokio::spawn(Arc::clone(self).follow(order));
         }
@@ -133,19 +189,26 @@ impl Scaler {
                 stays
             });
         }
+        let role = self.role();
+        let leads_now = !self.led_before(role) && role == Role::Leads;
         let mut orders = Vec::new();
         for (name, function) in table.functions.iter() {
             let scaled = self.current(&mut functions, name, function);
-            if self.policy.autoscaler == Autoscaler::Native {
-                let queued = queued.map(|queued| queued.get(name.as_str()).copied().unwrap_or(0));
-                orders.extend(self.order(name, scaled, queued));
+            if leads_now {
+                scaled.take_over(self.now());
             }
+            if self.policy.autoscaler != Autoscaler::Native || role == Role::Follows {
+                scaled.latest = None;
+                continue;
+            }
+            let queued = queued.map(|queued| queued.get(name.as_str()).copied().unwrap_or(0));
+            orders.extend(self.order(name, scaled, queued));
         }
         orders
     }
 
     /// The state of a function, brought up to what the table shows.
-    fn current<'a>(
+    pub(super) fn current<'a>(
         &self,
         functions: &'a mut HashMap<FunctionName, Scaled>,
         name: &FunctionName,
@@ -158,8 +221,7 @@ impl Scaler {
         for wrong in scaled.follow_labels(&self.policy, function) {
             tracing::warn!(function = %name, "{wrong}; it counts as unset");
         }
-        let used = self.metrics.meter(name).and_then(|meter| self.used(&meter));
-        scaled.follow_replicas(now, function, used);
+        scaled.follow_replicas(now, function, self.called(name).1);
         scaled
     }
 
@@ -171,11 +233,7 @@ impl Scaler {
         queued: Option<u64>,
     ) -> Option<Order> {
         let now = self.now();
-        let meter = self.metrics.meter(name);
-        let calls = meter.as_ref().map(|meter| meter.now()).unwrap_or_default();
-        let used = calls
-            .used
-            .map(|used| used.saturating_duration_since(self.began));
+        let (calls, used) = self.called(name);
         let seen = Seen {
             now,
             wall: wall(),
@@ -184,11 +242,12 @@ impl Scaler {
             queued,
         };
         let decision = scaled.decide(&self.policy, &seen);
-        if !scaled.is_to_ask(now, decision.replicas) {
+        let may_ask = self.may_ask(scaled.replicas, decision.replicas);
+        if !may_ask || !scaled.is_to_ask(now, decision.replicas) {
             return None;
         }
-        let falling = match (decision.replicas, meter) {
-            (0, Some(meter)) => Some(meter.fall()?),
+        let falling = match decision.replicas {
+            0 => Some(self.meter(name).fall()?),
             _ => None,
         };
         scaled.ask(now, decision.replicas);
@@ -198,24 +257,36 @@ impl Scaler {
             to: decision.replicas,
             reason: decision.reason,
             falling,
+            idle: scaled.settings.zero_after.unwrap_or_default(),
         })
     }
 
     /// Asks the provider, and sees to it that calls see what came of it.
-    async fn follow(self: Arc<Self>, order: Order) {
+    pub(super) async fn follow(self: Arc<Self>, order: Order) {
         let Order {
             name,
             from,
             to,
             reason,
             falling,
+            idle,
         } = order;
+        let held = match to {
+            0 => self.hold_back(&name, falling, idle).await,
+            _ => Some(Held::default()),
+        };
+        // Much may have happened since it was decided.
+        let Some(mut held) = held.filter(|_| self.may_ask(from, to)) else {
+            self.withdraw(&name);
+            return;
+        };
         let asked = self.client.scale(&name, to).await;
         if asked.is_ok() {
+            held.sleeps();
             self.endpoints.changed().await;
         }
         let sleeps = to == 0 && asked.is_ok() && self.sleeps(&name).await;
-        drop(falling);
+        drop(held);
         let mut functions = self.functions();
         let Some(scaled) = functions.get_mut(&name) else {
             return;
@@ -237,21 +308,35 @@ impl Scaler {
         }
     }
 
+    /// Does not ask the provider after all.
+    pub(super) fn withdraw(&self, name: &FunctionName) {
+        if let Some(scaled) = self.functions().get_mut(name) {
+            scaled.withdraw();
+        }
+    }
+
     /// Whether a function was not called for so long, and is not called now: then calls that come wait until the guard is
     /// dropped. What is not known counts as called: a function that this gateway has not seen for so long, a queue that does
     /// not answer. One that is to be awake at this time is not idle either.
-    pub(crate) async fn if_idle(&self, name: &FunctionName, idle: Duration) -> Option<Falling> {
+    pub(crate) async fn if_idle(&self, name: &FunctionName, idle: Duration) -> Option<Held> {
         let scheduled = self.functions().get(name).and_then(Scaled::scheduled);
         if scheduled.is_some() {
             return None;
         }
         let queued = self.queued().await?.get(name.as_str()).copied();
-        let meter = self.metrics.function(name).meter();
-        let (now, used) = (self.now(), self.used(&meter));
-        let since = now.saturating_sub(used.unwrap_or_default());
-        (queued.unwrap_or_default() == 0 && since >= idle)
-            .then(|| meter.fall())
-            .flatten()
+        let (calls, used) = self.called(name);
+        let since = self.now().saturating_sub(used.unwrap_or_default());
+        if queued.unwrap_or_default() > 0 || calls.calls > 0 || since < idle {
+            return None;
+        }
+        let falling = self.meter(name).fall()?;
+        self.hold_back(name, Some(falling), idle).await
+    }
+
+    /// Waits, for a second at most, until the table shows that a function is asleep which another gateway has put to sleep.
+    pub(super) async fn settles_here(&self, name: &FunctionName) {
+        self.endpoints.changed().await;
+        self.settles(name).await;
     }
 
     /// Waits, for a second at most, until the table shows that a function is asleep.
@@ -277,7 +362,7 @@ impl Scaler {
         current: u64,
         limits: Limits,
     ) -> Option<u64> {
-        let table = self.endpoints.table().borrow().clone();
+        let table = self.table();
         let Some(function) = table.get(name.as_str()) else {
             // One that was deployed a moment ago.
             let replicas = alert::replicas(firing, current, limits);
@@ -296,23 +381,16 @@ impl Scaler {
         }
     }
 
-    /// Asynchronous calls of each function that are not through; none where the queue does not say.
-    async fn queued(&self) -> Option<HashMap<String, u64>> {
-        let Some(queue) = &self.queue else {
-            return Some(HashMap::new());
-        };
-        let depths = timeout(QUEUE_LIMIT, queue.depths()).await.ok()?.ok()?;
-        let all = |depth: faas_queue::Depth| (depth.function, depth.waiting + depth.running);
-        Some(depths.into_iter().map(all).collect())
+    /// What is measured of a function's calls, from now on if it had none.
+    pub(super) fn meter(&self, name: &FunctionName) -> Arc<Meter> {
+        self.metrics.function(name).meter()
     }
 
-    /// When a call of a function began or ended last.
-    fn used(&self, meter: &Meter) -> Option<Duration> {
-        let used = meter.now().used?;
-        Some(used.saturating_duration_since(self.began))
+    pub(super) fn table(&self) -> EndpointTable {
+        self.endpoints.table().borrow().clone()
     }
 
-    fn now(&self) -> Duration {
+    pub(super) fn now(&self) -> Duration {
         self.began.elapsed()
     }
 

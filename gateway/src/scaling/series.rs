@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use faas_provider::FunctionName;
 use faas_scaling::decision::Reason;
 use prometheus::{
-    GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
+    GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
 use super::meter::Now;
@@ -29,6 +29,7 @@ pub(super) struct Series {
     used: GaugeVec,
     desired: IntGaugeVec,
     load: GaugeVec,
+    leader: IntGauge,
 }
 
 impl Series {
@@ -91,6 +92,10 @@ impl Series {
                 ),
                 &typed,
             )?,
+            leader: IntGauge::new(
+                "gateway_autoscaler_leader",
+                "Whether this gateway decides about replicas, for all gateways.",
+            )?,
         };
         series.register()?;
         Ok(series)
@@ -103,6 +108,7 @@ impl Series {
         for measured in self.gauges() {
             self.registry.register(Box::new(measured.clone()))?;
         }
+        self.registry.register(Box::new(self.leader.clone()))?;
         self.registry.register(Box::new(self.decisions.clone()))?;
         self.registry.register(Box::new(self.cold_starts.clone()))
     }
@@ -125,6 +131,11 @@ impl Series {
     pub(super) fn reset(&self) {
         self.whole_gauges().into_iter().for_each(IntGaugeVec::reset);
         self.gauges().into_iter().for_each(GaugeVec::reset);
+    }
+
+    /// Sets whether this gateway decides.
+    pub(super) fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
     }
 
     /// Sets the gauges of a function.

@@ -9,15 +9,32 @@ use super::scaler::Scaler;
 use crate::json::instant;
 
 impl Scaler {
+    /// What the gateway that decides says of a function; what is known here where nobody decides, or it does not answer.
+    pub(crate) async fn ask_why(&self, name: &FunctionName) -> Option<Value> {
+        let company = self.company.as_ref();
+        let leader = company.and_then(|company| Some((company, company.leader()?)));
+        if let Some((company, leader)) = leader
+            && leader != company.id()
+            && let Some(why) = company.ask_why(&leader, name).await
+        {
+            return Some(why);
+        }
+        self.why(name)
+    }
+
     /// What was decided about a function last, from what, and the last changes of its replicas, the latest first. None where
     /// no such function was seen.
-    pub(crate) fn why(&self, name: &FunctionName) -> Option<Value> {
+    pub(super) fn why(&self, name: &FunctionName) -> Option<Value> {
         let functions = self.functions();
         let scaled = functions.get(name)?;
         let mut why = told(scaled);
         why["name"] = name.name().into();
         why["namespace"] = name.namespace().into();
         why["autoscaler"] = self.policy.autoscaler.word().into();
+        if let Some(company) = &self.company {
+            why["gateway"] = company.id().into();
+            why["leader"] = company.leader().into();
+        }
         Some(why)
     }
 }

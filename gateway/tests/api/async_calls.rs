@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use faas_gateway::Config;
 use faas_queue::embedded::Limits;
 use faas_queue::{Queue, State};
 use serde_json::json;
 
-use crate::support::{Answer, Deployed, Queued, Wire};
+use crate::support::{Answer, Deployed, Queued, Wire, until};
 
 #[tokio::test]
 async fn a_call_is_stored_as_it_came_before_it_is_accepted() {
@@ -238,4 +239,33 @@ async fn a_functions_annotations_travel_and_its_queue_has_to_be_one() {
     let words = "annotation com.openfaas.queue: no queue is called `No Queue`";
     let answer = queued.post("/async-function/lost", &[]).await;
     answer.is_refusal(400, words);
+}
+
+/// There is no worker, and the scaler looks at the queue once a minute.
+#[tokio::test]
+async fn a_call_wakes_a_function_that_is_scaled_by_its_queue_before_anybody_makes_it() {
+    let minute = |config: &mut Config| config.autoscaler_tick = Duration::from_secs(60);
+    let queued = Queued::with(minute, Limits::default(), None).await;
+    let asleep = |kind: &str| Deployed {
+        labels: json!({"com.openfaas.scale.type": kind, "com.openfaas.scale.min": "2"}),
+        ..Deployed::with(0)
+    };
+    for name in ["awaited", "delayed"] {
+        queued.fake.deploy(name, asleep("queue"));
+    }
+    queued.fake.deploy("called", asleep("rps"));
+    for (name, headers) in [
+        ("delayed", &[("x-delay", "60s")][..]),
+        ("called", &[]),
+        ("awaited", &[]),
+    ] {
+        let path = format!("/async-function/{name}");
+        assert_eq!(queued.post(&path, headers).await.status, 202);
+    }
+    let asked = || queued.fake.seen("POST /system/scale-function/");
+    until("a scale request", async || !asked().is_empty()).await;
+    let asked = asked();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert!(asked[0].line.contains("/awaited?"), "{asked:?}");
+    assert!(asked[0].body.contains("\"replicas\":2"), "{asked:?}");
 }

@@ -1,5 +1,10 @@
 //! The gateway over real sockets: in front of provider-memory with real functions, and of providers played by hand.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
 
 mod alerts;
 mod async_answers;
@@ -19,6 +24,7 @@ mod logs;
 mod methods;
 mod metrics;
 mod names;
+mod nats;
 mod restarts;
 mod scaling;
 mod schedule;
@@ -27,3 +33,6 @@ mod streaming;
 mod support;
 mod system;
 mod zero;
+
+// Where what is shared with other suites looks for it.
+use support::patience;

@@ -4,7 +4,7 @@ mod fake;
 mod memory;
 #[allow(dead_code, reason = "another suite uses all of it")]
 #[path = "../../../crates/queue/tests/nats/patience.rs"]
-mod patience;
+pub(crate) mod patience;
 mod queued;
 mod replica;
 mod wire;
@@ -51,7 +51,7 @@ impl Port {
 }
 
 /// A whole answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,

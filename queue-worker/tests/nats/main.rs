@@ -23,6 +23,7 @@ mod processes;
 #[allow(dead_code, reason = "another suite uses all of it")]
 mod proxy;
 mod queues;
+mod scaled;
 #[path = "../../../crates/queue/tests/nats/server.rs"]
 #[allow(dead_code, reason = "another suite uses all of it")]
 mod server;

@@ -221,6 +221,12 @@ impl Nats {
         Ok(nats)
     }
 
+    /// The connection, for what else is to be said on it.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.0.client.clone()
+    }
+
     /// How often it was connected again.
     #[must_use]
     pub fn reconnects(&self) -> u64 {

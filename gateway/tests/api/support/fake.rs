@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -53,6 +53,8 @@ pub(crate) enum Scale {
     Done,
     /// As asked, half a second later.
     Late,
+    /// As asked, but ready only a second later.
+    Cold,
     /// As asked, but nothing ever becomes ready.
     NeverReady,
     /// Refused with this status.
@@ -66,6 +68,11 @@ pub(crate) struct Seen {
     pub(crate) line: String,
     pub(crate) authorization: String,
     pub(crate) body: String,
+    /// Who asked, if it said so: see [`Fake::by`].
+    pub(crate) by: String,
+    pub(crate) at: Instant,
+    /// Calls that the replica was answering just then.
+    pub(crate) calls: usize,
 }
 
 /// A provider that does what the test says.
@@ -119,6 +126,11 @@ impl Fake {
         };
         fake.begin().await;
         fake
+    }
+
+    /// Its address for one who is to be told from others.
+    pub(crate) fn by(&self, who: &str) -> String {
+        format!("http://{}/by/{who}/", self.address)
     }
 
     /// Listens, on the same port as before.
@@ -192,7 +204,21 @@ impl Drop for Fake {
     }
 }
 
-async fn serve(stage: Arc<Stage>, request: Request) -> Response {
+/// Takes the name of who asks out of a path.
+fn who(request: &mut Request) -> String {
+    let target = request.uri().to_string();
+    let named = target
+        .strip_prefix("/by/")
+        .and_then(|rest| rest.split_once('/'));
+    let Some((who, rest)) = named else {
+        return String::new();
+    };
+    *request.uri_mut() = Uri::try_from(format!("/{rest}")).unwrap();
+    who.to_owned()
+}
+
+async fn serve(stage: Arc<Stage>, mut request: Request) -> Response {
+    let by = who(&mut request);
     if request.uri().path().starts_with("/function/") {
         return call(&stage, request).await;
     }
@@ -208,6 +234,9 @@ async fn serve(stage: Arc<Stage>, request: Request) -> Response {
             .map_or("", |value| value.to_str().unwrap())
             .to_owned(),
         body: body.clone(),
+        by,
+        at: Instant::now(),
+        calls: stage.answering.busy(),
     });
     let canned = stage.canned.lock().unwrap().get(parts.uri.path()).cloned();
     if let Some((SILENCE, _)) = canned {
@@ -234,7 +263,7 @@ async fn serve(stage: Arc<Stage>, request: Request) -> Response {
 }
 
 /// What concerns one function.
-fn one(stage: &Stage, method: &Method, path: &str, body: &str) -> Response {
+fn one(stage: &Arc<Stage>, method: &Method, path: &str, body: &str) -> Response {
     let (what, name) = path.split_once('/').unwrap_or((path, ""));
     let function = stage.functions.borrow().get(name).cloned();
     let Some(mut function) = function else {
@@ -253,10 +282,24 @@ fn one(stage: &Stage, method: &Method, path: &str, body: &str) -> Response {
     if matches!(scale, Scale::Done | Scale::Late) {
         function.available = function.replicas;
     }
+    if matches!(scale, Scale::Cold) {
+        function.available = function.available.min(function.replicas);
+        tokio::spawn(warm(Arc::clone(stage), name.to_owned()));
+    }
     stage.functions.send_modify(|functions| {
         functions.insert(name.to_owned(), function);
     });
     StatusCode::ACCEPTED.into_response()
+}
+
+/// A second later all replicas are ready that there are to be then.
+async fn warm(stage: Arc<Stage>, name: String) {
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    stage.functions.send_modify(|functions| {
+        if let Some(function) = functions.get_mut(&name) {
+            function.available = function.replicas;
+        }
+    });
 }
 
 /// The provider's own way to a function.

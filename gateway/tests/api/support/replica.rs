@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -54,6 +55,11 @@ impl Stage {
         .await;
     }
 
+    /// Calls of `/hold` and `/takes` that are being answered.
+    pub(crate) fn busy(&self) -> usize {
+        *self.held.borrow()
+    }
+
     /// Lets so many calls of `/hold` go, now or when they come.
     pub(crate) fn let_go(&self, count: usize) {
         self.gate.add_permits(count);
@@ -72,6 +78,7 @@ impl Stage {
         let mut segments = path.split('/').skip(1);
         match (segments.next(), segments.next()) {
             (Some("hold"), _) => self.hold().await,
+            (Some("takes"), Some(millis)) => self.take(millis.parse().unwrap()).await,
             (Some("stream"), _) => self.streamed(),
             (Some("status"), Some(code)) => {
                 (StatusCode::from_bytes(code.as_bytes()).unwrap(), "").into_response()
@@ -87,6 +94,12 @@ impl Stage {
         let _held = Held::enter(&self.held);
         self.gate.acquire().await.unwrap().forget();
         "released".into_response()
+    }
+
+    async fn take(&self, millis: u64) -> Response {
+        let _held = Held::enter(&self.held);
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        "taken".into_response()
     }
 
     fn streamed(&self) -> Response {
