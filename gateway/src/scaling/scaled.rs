@@ -200,9 +200,9 @@ impl Scaled {
         }
     }
 
-    /// What its schedule asks for just now.
+    /// What its schedule asks for just now, whoever decides.
     pub(super) fn scheduled(&self) -> Option<u64> {
-        self.latest.and_then(|latest| latest.scheduled)
+        self.settings.scheduled(wall())
     }
 
     fn by_kind(&mut self, policy: &Policy, now: Duration, measured: &Measured) -> Decision {
