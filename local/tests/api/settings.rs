@@ -16,6 +16,8 @@ async fn help_lists_every_variable_with_its_default() {
         "image_map",
         "function_namespace",
         "max_replicas",
+        "paused_replicas",
+        "paused_time",
         "read_timeout",
         "write_timeout",
         "upstream_timeout",

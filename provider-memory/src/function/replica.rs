@@ -176,13 +176,14 @@ impl Replica {
     async fn follow_orders(&self, started: &Started) -> String {
         let replica = &started.replica;
         loop {
-            let exit = match self.orders.duty() {
+            let turn = self.orders.turn();
+            let exit = match turn.duty {
                 Duty::Serve => tokio::select! {
                     exit = replica.wait() => Some(exit),
-                    () = self.orders.other_than(Duty::Serve) => None,
+                    () = self.orders.after(turn) => None,
                     never = self.probe(started.address) => match never {},
                 },
-                Duty::Rest => self.rest(started).await,
+                Duty::Rest => self.rest(started, turn).await,
                 Duty::Leave => {
                     self.drain(replica).await;
                     return String::new();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::arrivals;
-use super::duty::Duty;
+use super::duty::Turn;
 use super::replica::{Event, ROUTING_GRACE, Replica, Started};
 use crate::sandbox::Exit;
 
@@ -16,11 +16,11 @@ const IN_FLIGHT: &str = "x-in-flight";
 const QUIET_INTERVAL: Duration = Duration::from_millis(50);
 
 impl Replica {
-    /// Keeps the replica until it is to do something else; its exit, if it ends before. Its processes run again after that.
-    pub(super) async fn rest(&self, started: &Started) -> Option<Exit> {
+    /// Keeps the replica until this turn is over; its exit, if it ends before. Its processes run again after that.
+    pub(super) async fn rest(&self, started: &Started, turn: Turn) -> Option<Exit> {
         tokio::select! {
             exit = started.replica.wait() => return Some(exit),
-            () = self.orders.other_than(Duty::Rest) => {}
+            () = self.orders.after(turn) => {}
             () = self.pause(started) => {}
         }
         started.replica.resume();

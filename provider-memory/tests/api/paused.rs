@@ -208,7 +208,8 @@ async fn one_that_is_killed_while_it_is_paused_is_replaced_when_it_is_wanted() {
     let everything = sandboxes(&mark, i32::try_from(std::process::id()).unwrap());
     pause(&provider, "count", &mark).await;
     for pid in marked(&mark) {
-        kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+        // The first one may take the others along.
+        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
     }
     until("nothing to be left", async || {
         alive(&everything).is_empty() && marked(&mark).is_empty()
