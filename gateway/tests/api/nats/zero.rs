@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::gateways::{Process, are_asked_for, asked, labelled, leader_of, told};
 use super::server::Server;
@@ -45,6 +45,11 @@ async fn a_thousand_calls_at_three_gateways_wake_a_function_once() {
     assert!(all.is_sorted_by_key(|asked| asked.replicas), "{all:?}");
     // How many were there when it was looked depends on the machine.
     assert!(all.last().unwrap().replicas > 1, "{all:?}");
+    let why = gateways[2].why().await;
+    let changes = why["changes"].as_array().unwrap();
+    assert_eq!(changes[0]["to"], all.last().unwrap().replicas, "{why}");
+    let woken = |change: &Value| change["reason"] == "activation";
+    assert!(changes.iter().all(woken), "{why}");
 }
 
 /// Calls come at a gateway that does not decide, just when the function may sleep, again and again: it never does so while one
