@@ -30,14 +30,30 @@ impl Process {
         Self::before(&fake.by(who), who, nats).await
     }
 
-    /// One before the provider at this address.
-    pub(super) async fn before(provider: &str, who: &'static str, nats: SocketAddr) -> Self {
-        let started = Self::begin(provider, who, nats);
+    /// One at three servers on this port that are a cluster.
+    pub(super) async fn at_cluster(who: &'static str, fake: &Fake, nats: SocketAddr) -> Self {
+        let further = [
+            ("faas_nats_address", "127.0.0.1,127.0.0.2,127.0.0.3"),
+            ("nats_stream_replicas", "3"),
+        ];
+        let started = Self::begin(&fake.by(who), who, nats, &further);
         started.is_ready().await;
         started
     }
 
-    fn begin(provider: &str, who: &'static str, nats: SocketAddr) -> Self {
+    /// One before the provider at this address.
+    pub(super) async fn before(provider: &str, who: &'static str, nats: SocketAddr) -> Self {
+        let started = Self::begin(provider, who, nats, &[]);
+        started.is_ready().await;
+        started
+    }
+
+    fn begin(
+        provider: &str,
+        who: &'static str,
+        nats: SocketAddr,
+        further: &[(&str, &str)],
+    ) -> Self {
         let ports = [Port::reserve(), Port::reserve()];
         let [public, private] = ports.each_ref().map(|port| port.address.port().to_string());
         let child = Command::new(env!("CARGO_BIN_EXE_gateway"))
@@ -48,6 +64,7 @@ impl Process {
             .env("faas_nats_address", "127.0.0.1")
             .env("faas_nats_port", nats.port().to_string())
             .env("autoscaler_tick", "200ms")
+            .envs(further.iter().copied())
             .kill_on_drop(true)
             .stdout(Stdio::null())
             .stderr(match std::env::var_os("SHOW_LOGS") {
