@@ -27,6 +27,8 @@ const CHANGES: usize = 20;
 const BURST_WINDOW: usize = 2;
 /// A number that the provider has taken and that does not show is not asked for again before.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a function that is woken by its calls may get more for those that have gathered.
+const WAKING: Duration = Duration::from_secs(5);
 
 /// The state of one function.
 pub(super) struct Scaled {
@@ -150,7 +152,7 @@ impl Scaled {
         if !ours {
             self.needs
                 .remember(now, function.replicas, self.settings.down_window);
-            let reason = match self.replicas == 0 && used > Some(self.changed) {
+            let reason = match self.is_woken(now, function.replicas, used) {
                 true => Reason::Activation,
                 false => Reason::Manual,
             };
@@ -159,6 +161,16 @@ impl Scaled {
         self.replicas = function.replicas;
         self.changed = now;
         self.asked = None;
+    }
+
+    /// Whether its calls woke the function: it slept and was called since, or it was woken so a moment ago, and gets more.
+    fn is_woken(&self, now: Duration, replicas: u64, used: Option<Duration>) -> bool {
+        if self.replicas == 0 {
+            return used > Some(self.changed);
+        }
+        let last = self.changes.back();
+        let woke = last.is_some_and(|change| change.reason == Reason::Activation);
+        woke && replicas > self.replicas && now.saturating_sub(self.changed) < WAKING
     }
 
     /// The replicas that the function should have, and why.

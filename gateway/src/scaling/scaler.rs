@@ -18,12 +18,11 @@ use super::Autoscaler;
 use super::company::Company;
 use super::meter::{Falling, Meter};
 use super::policy::Policy;
-use super::raise::Raiser;
+use super::raise::{Raiser, Refusal};
 use super::scaled::{Scaled, Seen, wall};
 use super::series::Series;
 use super::together::Held;
 use crate::endpoints::Endpoints;
-use crate::error::in_words;
 use crate::metrics::Metrics;
 
 /// Longest wait for the table to show that a function sleeps, once the provider has said so.
@@ -280,7 +279,7 @@ impl Scaler {
             self.withdraw(&name);
             return;
         };
-        let asked = self.client.scale(&name, to).await;
+        let asked = self.ask(&name, to).await;
         if asked.is_ok() {
             held.sleeps();
             self.endpoints.changed().await;
@@ -300,9 +299,8 @@ impl Scaler {
                     scaled.slept(self.now());
                 }
             }
-            Err(error) => {
-                let words = in_words(&error);
-                tracing::warn!(function = %name, from, to, reason = reason.word(), %error, "the provider does not scale");
+            Err(Refusal { words, .. }) => {
+                tracing::warn!(function = %name, from, to, reason = reason.word(), error = words, "the provider does not scale");
                 scaled.answered((from, to), reason, Some(words));
             }
         }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::Autoscaler;
 use super::company::Agreement;
 use super::meter::{Falling, Now};
+use super::raise::Refusal;
 use super::scaler::Scaler;
 
 /// Holds back calls of a function, here and at the other gateways.
@@ -47,6 +48,14 @@ impl Scaler {
             Role::Follows => false,
             // What nobody sees but this gateway it may not take away.
             Role::CutOff => to > from,
+        }
+    }
+
+    /// Asks the provider. One that does not hear the others may be behind in everything: it looks first, and only raises.
+    pub(super) async fn ask(&self, name: &FunctionName, replicas: u64) -> Result<(), Refusal> {
+        match self.role() {
+            Role::CutOff => self.raiser.raise_here(name, replicas).await,
+            Role::Leads | Role::Follows => Ok(self.client.scale(name, replicas).await?),
         }
     }
 

@@ -5,6 +5,7 @@ use reqwest::StatusCode;
 
 use crate::server::Server;
 use crate::stack::Stack;
+use crate::until;
 
 #[tokio::test]
 async fn a_full_queue_takes_exactly_what_it_may_and_loses_none_of_it() {
@@ -49,6 +50,12 @@ async fn a_function_whose_share_is_full_takes_none_from_another() {
 async fn a_body_that_is_too_large_is_refused_and_nobody_else_notices() {
     let further = [("async_max_body_bytes", "2000000")];
     let stack = Stack::idle(Server::start().await, "60s", &further).await;
+    // The server counts the streams that it makes among its clients.
+    until("the gateway's last stream", async || {
+        let nats = stack.nats.look().await;
+        nats.get_stream("KV_OF_leader").await.is_ok()
+    })
+    .await;
     let before = connections(&stack).await;
     let large = stack.answer("f", &[], vec![7; 2_000_001]);
     let others = stack.all_accepted("f", 50, &[]);

@@ -16,16 +16,12 @@ impl Company {
     pub(super) async fn stand(&self) {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut role = self.role();
         loop {
             ticks.tick().await;
-            let before = self.role();
-            if let Err(error) = self.look().await {
-                tracing::debug!(
-                    error,
-                    "the lease of the one who decides cannot be looked at"
-                );
-            }
-            self.tell_of_change(before);
+            let looked = self.look().await;
+            let before = std::mem::replace(&mut role, self.role());
+            self.tell_of_change(before, role, looked.err().as_deref());
         }
     }
 
@@ -46,16 +42,19 @@ impl Company {
         Ok(())
     }
 
-    fn tell_of_change(&self, before: Role) {
+    fn tell_of_change(&self, before: Role, now: Role, error: Option<&str>) {
         let gateway = &self.id;
-        match (before, self.role()) {
-            (before, now) if before == now => {}
+        match (before, now) {
+            _ if before == now => {}
             (_, Role::Leads) => tracing::info!(gateway, "decides about replicas, for all gateways"),
-            (Role::Leads, _) => tracing::warn!(gateway, "does not decide about replicas any more"),
             (_, Role::CutOff) => tracing::warn!(
                 gateway,
+                error,
                 "nobody knows who decides: functions get what the calls here need, and keep what they have"
             ),
+            (Role::Leads, Role::Follows) => {
+                tracing::warn!(gateway, error, "does not decide about replicas any more");
+            }
             (_, Role::Follows) => tracing::info!(gateway, "another gateway decides, or soon will"),
         }
     }

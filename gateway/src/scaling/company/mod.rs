@@ -81,12 +81,13 @@ impl Company {
         self.began
     }
 
-    /// What this gateway has to do about decisions. One that does not hear the others decides for nobody but its own calls,
-    /// though it may hold the lease for some seconds more.
+    /// What this gateway has to do about decisions. One that does not hear the others decides for its own calls alone, though
+    /// the lease may hold for some seconds more; one that has just begun to listen waits.
     pub(super) fn role(&self) -> Role {
         match self.lease().role(self.now()) {
-            Role::Leads if !self.is_in_touch() => Role::CutOff,
-            role => role,
+            role if self.is_in_touch() => role,
+            Role::Leads | Role::Follows if self.now() < LISTENING + SILENCE => Role::Follows,
+            _ => Role::CutOff,
         }
     }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
-use crate::support::{Answer, Deployed, Fake, Port, client, soon, until};
+use crate::support::{Answer, Deployed, Fake, Port, client, sample, soon, until};
 
 /// The requests for replicas of the function `f`.
 pub(super) const SCALE: &str = "POST /system/scale-function/f";
@@ -27,22 +27,44 @@ pub(super) struct Process {
 impl Process {
     /// One that the provider knows by this name, at this NATS. It is ready.
     pub(super) async fn start(who: &'static str, fake: &Fake, nats: SocketAddr) -> Self {
-        let started = Self::begin(who, fake, nats);
+        Self::before(&fake.by(who), who, nats).await
+    }
+
+    /// One at three servers on this port that are a cluster.
+    pub(super) async fn at_cluster(who: &'static str, fake: &Fake, nats: SocketAddr) -> Self {
+        let further = [
+            ("faas_nats_address", "127.0.0.1,127.0.0.2,127.0.0.3"),
+            ("nats_stream_replicas", "3"),
+        ];
+        let started = Self::begin(&fake.by(who), who, nats, &further);
         started.is_ready().await;
         started
     }
 
-    pub(super) fn begin(who: &'static str, fake: &Fake, nats: SocketAddr) -> Self {
+    /// One before the provider at this address.
+    pub(super) async fn before(provider: &str, who: &'static str, nats: SocketAddr) -> Self {
+        let started = Self::begin(provider, who, nats, &[]);
+        started.is_ready().await;
+        started
+    }
+
+    fn begin(
+        provider: &str,
+        who: &'static str,
+        nats: SocketAddr,
+        further: &[(&str, &str)],
+    ) -> Self {
         let ports = [Port::reserve(), Port::reserve()];
         let [public, private] = ports.each_ref().map(|port| port.address.port().to_string());
         let child = Command::new(env!("CARGO_BIN_EXE_gateway"))
             .env_clear()
-            .env("functions_provider_url", fake.by(who))
+            .env("functions_provider_url", provider)
             .env("port", public)
             .env("metrics_port", private)
             .env("faas_nats_address", "127.0.0.1")
             .env("faas_nats_port", nats.port().to_string())
             .env("autoscaler_tick", "200ms")
+            .envs(further.iter().copied())
             .kill_on_drop(true)
             .stdout(Stdio::null())
             .stderr(match std::env::var_os("SHOW_LOGS") {
@@ -124,6 +146,21 @@ impl Process {
     /// Why `f` has its replicas.
     pub(super) async fn why(&self) -> Value {
         self.get("/system/scaling/f").await.json()
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &'static str) -> Answer {
+        Answer::to(self.http.post(self.url(path)).body(body)).await
+    }
+
+    pub(super) async fn deploy(&self, deployment: &Value) {
+        let request = self.http.post(self.url("/system/functions"));
+        assert_eq!(Answer::to(request.json(deployment)).await.status, 202);
+    }
+
+    /// A value on its metrics page.
+    pub(super) async fn sample(&self, series: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        let page = Answer::to(self.http.get(self.private("/metrics"))).await;
+        sample(&page.text, series, labels)
     }
 
     /// Whether it says that it decides; one that does not answer does not.

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::gateways::{Process, are_asked_for, asked, labelled, leader_of, told};
 use super::server::Server;
-use crate::support::{Fake, Scale, soon, until};
+use crate::support::{Fake, Memory, Scale, soon, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_calls_at_three_gateways_wake_a_function_once() {
@@ -45,6 +45,11 @@ async fn a_thousand_calls_at_three_gateways_wake_a_function_once() {
     assert!(all.is_sorted_by_key(|asked| asked.replicas), "{all:?}");
     // How many were there when it was looked depends on the machine.
     assert!(all.last().unwrap().replicas > 1, "{all:?}");
+    let why = gateways[2].why().await;
+    let changes = why["changes"].as_array().unwrap();
+    assert_eq!(changes[0]["to"], all.last().unwrap().replicas, "{why}");
+    let woken = |change: &Value| change["reason"] == "activation";
+    assert!(changes.iter().all(woken), "{why}");
 }
 
 /// Calls come at a gateway that does not decide, just when the function may sleep, again and again: it never does so while one
@@ -81,6 +86,38 @@ async fn a_function_is_not_put_to_sleep_while_another_gateway_has_a_call_of_it()
         slept.iter().all(|asked| asked.by == leader.who),
         "{slept:?}"
     );
+}
+
+/// Calls come at each gateway in turn, just when the function may sleep, before a provider that ends what it takes away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_at_two_gateways_at_the_moment_of_falling_asleep_are_all_answered() {
+    let (nats, memory) = (Server::start().await, Memory::start().await);
+    let provider = format!("http://{}/", memory.address);
+    let a = Process::before(&provider, "a", nats.address).await;
+    let b = Process::before(&provider, "b", nats.address).await;
+    let (leader, others) = leader_of([a, b]).await;
+    let labels =
+        json!({"com.openfaas.scale.zero": "true", "com.openfaas.scale.zero-duration": "300ms"});
+    let function = json!({"service": "f", "image": "none", "envProcess": "cat", "labels": labels});
+    leader.deploy(&function).await;
+    let name = ("function_name", "f.openfaas-fn");
+    let slept = async || {
+        let labels = [name, ("reason", "idle")];
+        leader
+            .sample("gateway_autoscaler_decisions_total", &labels)
+            .await
+    };
+    let mut rounds = 0;
+    while slept().await < Some(20.0) && rounds < 200 {
+        tokio::time::sleep(Duration::from_millis(250 + rounds * 37 % 300)).await;
+        let gateway = [&leader, &others[0]][rounds as usize % 2];
+        let answer = gateway.post("/function/f", "here").await;
+        let told = (answer.status, answer.text.as_str());
+        assert_eq!(told, (200, "here"), "in round {rounds}");
+        rounds += 1;
+    }
+    println!("put to sleep {:?} times in {rounds} rounds", slept().await);
+    assert!(slept().await >= Some(20.0));
 }
 
 /// The one that decides has asked the provider to take the last replica away, which takes a moment. The provider publishes no
