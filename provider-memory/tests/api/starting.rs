@@ -20,6 +20,8 @@ async fn help_lists_every_variable() {
         "function_namespace",
         "replica_address",
         "max_replicas",
+        "paused_replicas",
+        "paused_time",
         "read_timeout",
         "write_timeout",
         "basic_auth",
