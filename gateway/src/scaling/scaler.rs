@@ -137,7 +137,7 @@ impl Scaler {
             return;
         };
         let table = self.table();
-        company.look_around(|name| table.get(name).is_some());
+        company.look_around(|name| !table.complete || table.get(name).is_some());
         let reports = self.measure_own();
         company.tell(&reports).await;
     }

@@ -36,7 +36,17 @@ impl Process {
             ("faas_nats_address", "127.0.0.1,127.0.0.2,127.0.0.3"),
             ("nats_stream_replicas", "3"),
         ];
-        let started = Self::begin(&fake.by(who), who, nats, &further);
+        Self::with(who, fake, nats, &further).await
+    }
+
+    /// One with further settings.
+    pub(super) async fn with(
+        who: &'static str,
+        fake: &Fake,
+        nats: SocketAddr,
+        further: &[(&str, &str)],
+    ) -> Self {
+        let started = Self::begin(&fake.by(who), who, nats, further);
         started.is_ready().await;
         started
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::gateways::{Process, are_asked_for, asked, labelled, leader_of, told};
+use super::gateways::{Process, are_asked_for, asked, labelled, leader_of, leads, told};
 use super::server::Server;
 use crate::support::{Fake, Memory, Scale, soon, until};
 
@@ -162,4 +162,24 @@ async fn a_call_put_into_the_queue_by_any_gateway_wakes_a_function_that_is_scale
     are_asked_for(&fake, 1).await;
     println!("asked for after {:?}", posted.elapsed());
     assert!(asked(&fake).iter().all(|asked| asked.by == leader.who));
+}
+
+/// One that is told to leave numbers alone still has calls, and is asked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_that_is_not_to_decide_never_leads_and_its_calls_count() {
+    let (nats, fake) = (Server::start().await, Fake::start().await);
+    let labels =
+        json!({"com.openfaas.scale.zero": "true", "com.openfaas.scale.zero-duration": "1s"});
+    fake.deploy("f", labelled(1, labels));
+    let off = Process::with("off", &fake, nats.address, &[("autoscaler", "off")]).await;
+    let call = off.calls("/function/f/hold", 1);
+    fake.replica.stage.holds(1).await;
+    let native = Process::start("native", &fake, nats.address).await;
+    leads(&native).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(asked(&fake).is_empty() && !off.leads().await);
+    fake.replica.stage.let_go(1);
+    soon("the answer", call.join_all()).await;
+    are_asked_for(&fake, 0).await;
+    assert_eq!(told(&asked(&fake)), [("native", 0)]);
 }
