@@ -60,6 +60,10 @@ pub(super) fn running(service: &str) -> anyhow::Result<Vec<Running>> {
         "service ps -q --no-trunc --filter desired-state=running {service}"
     ))?;
     let mut running = Vec::new();
+    // Asked about nobody, the client complains.
+    if ids.trim().is_empty() {
+        return Ok(running);
+    }
     for task in inspect(&ids)? {
         let status = &task["Status"];
         if status["State"] != "running" {

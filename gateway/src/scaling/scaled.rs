@@ -185,7 +185,7 @@ impl Scaled {
         if decision.replicas > 0 && may_sleep(seen.now, activity, &self.settings) {
             (decision.replicas, decision.reason) = (0, Reason::Idle);
         }
-        let scheduled = self.settings.scheduled(seen.wall);
+        let scheduled = self.scheduled(seen.wall);
         decision = self.with_schedule(decision, scheduled);
         let lifted = policy.keeps_minimum && self.settings.zero_after.is_none();
         if self.replicas == 0 && decision.replicas == 0 && lifted {
@@ -202,7 +202,6 @@ impl Scaled {
     /// What an open window asks for comes on top of everything else, also of sleep.
     fn with_schedule(&mut self, decision: Decision, scheduled: Option<u64>) -> Decision {
         match self.settings.kind {
-            Kind::Custom(_) => decision,
             Kind::Legacy => {
                 let busy = legacy::is_busy(&self.load);
                 let (current, min) = (self.replicas, self.settings.limits.min);
@@ -212,9 +211,12 @@ impl Scaled {
         }
     }
 
-    /// What its schedule asks for just now, whoever decides.
-    pub(super) fn scheduled(&self) -> Option<u64> {
-        self.settings.scheduled(wall())
+    /// What its schedule asks for at this time since 1970, also where somebody else decides.
+    pub(super) fn scheduled(&self, wall: Duration) -> Option<u64> {
+        match self.settings.kind {
+            Kind::Custom(_) => None,
+            _ => self.settings.scheduled(wall),
+        }
     }
 
     fn by_kind(&mut self, policy: &Policy, now: Duration, measured: &Measured) -> Decision {
@@ -298,7 +300,7 @@ impl Scaled {
         };
         let at_once = at_once || self.settings.kind == Kind::Legacy;
         let replicas = alert::replicas(firing, current, limits);
-        let replicas = replicas.max(self.scheduled().unwrap_or_default().min(current));
+        let replicas = replicas.max(self.scheduled(wall()).unwrap_or_default().min(current));
         (steps && at_once && replicas != current).then_some(replicas)
     }
 

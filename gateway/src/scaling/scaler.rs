@@ -317,8 +317,8 @@ impl Scaler {
     /// dropped. What is not known counts as called: a function that this gateway has not seen for so long, a queue that does
     /// not answer. One that is to be awake at this time is not idle either.
     pub(crate) async fn if_idle(&self, name: &FunctionName, idle: Duration) -> Option<Held> {
-        let scheduled = self.functions().get(name).and_then(Scaled::scheduled);
-        if scheduled.is_some() {
+        let scheduled = |scaled: &Scaled| scaled.scheduled(wall()).is_some();
+        if self.functions().get(name).is_some_and(scheduled) {
             return None;
         }
         let queued = self.queued().await?.get(name.as_str()).copied();
