@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use hyper::Method;
+use serde_json::{Value, json};
 use url::form_urlencoded::Serializer;
 
 use crate::failure::{Failure, Outcome};
@@ -13,6 +14,11 @@ use crate::wire::{Stream, Wire};
 /// The probe that all checks share.
 const SHARED: &str = "probe";
 
+/// One replica, whatever the load: each counts the calls that it sees itself.
+fn alone() -> Value {
+    json!({"com.openfaas.scale.min": "1", "com.openfaas.scale.max": "1"})
+}
+
 #[allow(
     dead_code,
     reason = "a vocabulary: not every word of it is in use at every time"
@@ -20,10 +26,14 @@ const SHARED: &str = "probe";
 impl Target {
     /// Deploys a probe for this check alone, and waits until it answers.
     pub(crate) async fn have_probe(&self, short: &str) -> Outcome<Answer> {
+        self.have_probe_with(short, json!({})).await
+    }
+
+    async fn have_probe_with(&self, short: &str, more: Value) -> Outcome<Answer> {
         let Some(probe) = &self.options().probe else {
             return Err(Failure::new("a probe", "none was given"));
         };
-        self.have_function(short, probe, &[]).await?;
+        self.have_function_with(short, probe, more).await?;
         let call = self.wish(Method::GET, short, "", &[]);
         self.call_until(&call, 200).await
     }
@@ -47,7 +57,12 @@ impl Target {
         wish: &[(&str, &str)],
     ) -> Outcome<Request> {
         let cell = self.shared(SHARED).await;
-        let ready = cell.get_or_init(async || self.keeping().have_probe(SHARED).await);
+        let ready = cell.get_or_init(async || {
+            let keeper = self.keeping();
+            keeper
+                .have_probe_with(SHARED, json!({"labels": alone()}))
+                .await
+        });
         ready.await.clone()?;
         Ok(self.wish(method, SHARED, rest, wish))
     }
