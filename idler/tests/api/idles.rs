@@ -1,9 +1,9 @@
 //! Who is idle and who is not.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::platform::{Platform, until};
 use crate::processes::Process;
@@ -49,8 +49,7 @@ async fn only_the_function_that_nobody_has_called_for_a_window_is_scaled_to_zero
         platform.secrets.path(),
         &[],
     );
-    tokio::time::sleep(Duration::from_secs(8)).await;
-    platform.deploy("just-deployed", zero);
+    let deploying = tokio::spawn(deploy_again_and_again(Arc::clone(&platform), zero));
     until("sleep", async || {
         platform.replicas("idle") == 0 && platform.replicas("never") == 0
     })
@@ -58,16 +57,11 @@ async fn only_the_function_that_nobody_has_called_for_a_window_is_scaled_to_zero
     assert!(begun.elapsed() >= WINDOW, "{:?}", begun.elapsed());
     // It has looked at all of them by then.
     tokio::time::sleep(Duration::from_secs(3)).await;
-    for name in [
-        "called",
-        "busy",
-        "unlabelled",
-        "word",
-        "patient",
-        "just-deployed",
-    ] {
+    for name in ["called", "busy", "unlabelled", "word", "patient"] {
         assert_eq!(platform.replicas(name), 1, "{name}: {}", idler.log());
     }
+    let young = young(&platform);
+    assert!(young > 1, "{young}: {}", idler.log());
     assert!(idler.is_running());
     let url = format!("http://127.0.0.1:{}/metrics", idler.port);
     let page = reqwest::get(url).await.unwrap().text().await.unwrap();
@@ -82,7 +76,39 @@ async fn only_the_function_that_nobody_has_called_for_a_window_is_scaled_to_zero
         assert!(page.contains(line), "{line} is not in\n{page}");
     }
     calling.abort();
+    deploying.abort();
     held.abort();
+}
+
+/// When a function was deployed is its name: `young-` and milliseconds since 1970.
+const YOUNG: &str = "young-";
+
+async fn deploy_again_and_again(platform: Arc<Platform>, labels: Value) {
+    loop {
+        platform.deploy(&format!("{YOUNG}{}", now_ms()), labels.clone());
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+}
+
+fn now_ms() -> u128 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap().as_millis()
+}
+
+/// Functions that the idler has looked at and that are younger than a window; none of them is asleep.
+fn young(platform: &Platform) -> usize {
+    let asked = platform.asked();
+    let age = |name: &str| Some(now_ms() - name.strip_prefix(YOUNG)?.parse::<u128>().ok()?);
+    let looked_at = |age: &u128| (3_000..WINDOW.as_millis()).contains(age);
+    for (name, _) in &asked {
+        let age = age(name);
+        assert!(
+            age.is_none_or(|age| age >= WINDOW.as_millis()),
+            "{name} after {age:?} ms"
+        );
+    }
+    let ages = platform.names().into_iter().filter_map(|name| age(&name));
+    ages.filter(looked_at).count()
 }
 
 #[tokio::test]

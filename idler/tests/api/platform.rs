@@ -98,6 +98,11 @@ impl Platform {
         self.stage.functions.lock().unwrap()[name].replicas
     }
 
+    pub(crate) fn names(&self) -> Vec<String> {
+        let functions = self.stage.functions.lock().unwrap();
+        functions.keys().cloned().collect()
+    }
+
     pub(crate) fn asked(&self) -> Vec<(String, u64)> {
         self.stage.asked.lock().unwrap().clone()
     }
