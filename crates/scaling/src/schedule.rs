@@ -7,10 +7,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeZone, Utc};
-use chrono_tz::Tz;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
+use jiff::Timestamp;
+use jiff::civil::date;
+use jiff::tz::TimeZone;
 
 use crate::decision::{Decision, Reason};
 
@@ -19,7 +20,7 @@ const MOST_WINDOWS: usize = 32;
 
 /// From this year on, all that there is on some day of the calendar is there once more before croner gives up, in the year 5000,
 /// and it gives up soon.
-const LATE: i32 = 4970;
+const LATE: i16 = 4970;
 
 /// Windows in time, each with a minimum.
 #[derive(Clone, PartialEq)]
@@ -32,7 +33,7 @@ pub struct Schedule {
 struct Window {
     replicas: u64,
     begins: Cron,
-    zone: Tz,
+    zone: TimeZone,
     lasts: Duration,
 }
 
@@ -59,7 +60,7 @@ impl Schedule {
     #[must_use]
     pub fn minimum(&self, wall: Duration) -> Option<u64> {
         let seconds = i64::try_from(wall.as_secs()).ok()?;
-        let now = DateTime::from_timestamp(seconds, 0)?;
+        let now = Timestamp::from_second(seconds).ok()?;
         let open = self.windows.iter().filter(|window| window.is_open(now));
         open.map(|window| window.replicas).max()
     }
@@ -93,7 +94,7 @@ impl Window {
             .parse(pattern)
             .ok()?;
         // One that never begins, such as the 30th of February, would be looked for through all times.
-        let late = Utc.with_ymd_and_hms(LATE, 1, 1, 0, 0, 0).single()?;
+        let late = date(LATE, 1, 1).to_zoned(TimeZone::UTC).ok()?;
         pattern.find_next_occurrence(&late, true).ok()?;
         Some(Self {
             replicas: whole(replicas.trim()).filter(|replicas| *replicas > 0)?,
@@ -104,20 +105,21 @@ impl Window {
     }
 
     /// Whether it began last less than its length ago.
-    fn is_open(&self, now: DateTime<Utc>) -> bool {
-        let began = self
-            .begins
-            .find_previous_occurrence(&now.with_timezone(&self.zone), true);
-        let since = began.map(|began| now.signed_duration_since(began).to_std());
-        matches!(since, Ok(Ok(since)) if since < self.lasts)
+    fn is_open(&self, now: Timestamp) -> bool {
+        let here = now.to_zoned(self.zone.clone());
+        let Ok(began) = self.begins.find_previous_occurrence(&here, true) else {
+            return false;
+        };
+        let since = Duration::try_from(now.duration_since(began.timestamp()));
+        since.is_ok_and(|since| since < self.lasts)
     }
 }
 
 /// A pattern, and the time zone behind it, where there is one.
-fn zone(text: &str) -> (&str, Tz) {
+fn zone(text: &str) -> (&str, TimeZone) {
     let last = text.rsplit_once(char::is_whitespace);
-    let zoned = last.and_then(|(pattern, word)| Some((pattern, word.parse().ok()?)));
-    zoned.unwrap_or((text, Tz::UTC))
+    let zoned = last.and_then(|(pattern, word)| Some((pattern, TimeZone::get(word).ok()?)));
+    zoned.unwrap_or((text, TimeZone::UTC))
 }
 
 /// What a window has added to a function whose number otherwise stays as it is, to be taken away when it closes.
@@ -166,7 +168,7 @@ mod tests {
 
     /// The minimum at a moment of RFC 3339.
     fn at(schedule: &str, moment: &str) -> Option<u64> {
-        let moment = DateTime::parse_from_rfc3339(moment).unwrap().timestamp();
+        let moment = moment.parse::<Timestamp>().unwrap().as_second();
         parse(schedule)
             .unwrap()
             .minimum(Duration::from_secs(moment as u64))
