@@ -26,7 +26,7 @@ use table::Table;
 pub(crate) use table::{View, Views};
 
 /// Pauses between two looks: the shortest one while something is on its way, the longest one when all is settled.
-const SHORTEST: Duration = Duration::from_millis(100);
+const SHORTEST: Duration = Duration::from_millis(25);
 const LONGEST: Duration = Duration::from_secs(2);
 /// How long changes are gathered before they are looked at.
 const GATHER: Duration = Duration::from_millis(10);
